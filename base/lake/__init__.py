@@ -1,0 +1,1 @@
+"""The files of a lake: where they stand, their formats, their publication."""

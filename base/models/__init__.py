@@ -1,0 +1,32 @@
+"""What table classes are made of: mixins, metadata columns, the UTC time type, the contract reading."""
+
+from sqlmodel_framework.base.models.bronze import BronzeMetadata
+from sqlmodel_framework.base.models.columns import MetadataColumns, time_field
+from sqlmodel_framework.base.models.contract import Contract, contract_of
+from sqlmodel_framework.base.models.mixins import (
+    ReferenceTable,
+    ReferenceTableMixin,
+    TemporalTable,
+    TemporalTableMixin,
+    TransactionalTable,
+    TransactionalTableMixin,
+)
+from sqlmodel_framework.base.models.silver import SilverMetadata
+from sqlmodel_framework.base.models.utc import UTCDateTime, utc_now
+
+__all__ = [
+    "BronzeMetadata",
+    "Contract",
+    "MetadataColumns",
+    "ReferenceTable",
+    "ReferenceTableMixin",
+    "SilverMetadata",
+    "TemporalTable",
+    "TemporalTableMixin",
+    "TransactionalTable",
+    "TransactionalTableMixin",
+    "UTCDateTime",
+    "contract_of",
+    "time_field",
+    "utc_now",
+]

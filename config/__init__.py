@@ -1,0 +1,1 @@
+"""What a person configures: named and custom targets."""

@@ -1,0 +1,328 @@
+"""Targets: the databases a datakit can be deployed to, by name, by parts or by URL.
+
+A target is alive from its first use to `close()`, the end of a `with` block, or process exit. Two target objects are
+two targets, even with equal fields: each `sqlite_memory` is a database of its own.
+"""
+
+from __future__ import annotations
+
+import builtins
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Any, Self
+
+from pydantic import SecretStr
+
+from sqlmodel_framework.base.errors import ConfigurationError
+from sqlmodel_framework.config.settings import environment_fields, read_configured_targets
+
+__all__ = [
+    "CONNECTION_METHODS",
+    "TARGET_FIELDS",
+    "TargetConfig",
+    "create_custom_target",
+    "get_ci_target",
+    "get_development_target",
+    "get_integration_target",
+    "get_target_config",
+    "list_targets",
+    "target_from_url",
+]
+
+CONNECTION_METHODS: dict[str, tuple[str, ...]] = {
+    "sqlite": ("memory", "file"),
+    "postgres": ("tcp", "password", "socket", "embedded", "container"),
+    "mysql": ("tcp", "password", "socket", "container"),
+}
+
+TARGET_FIELDS = ("type", "database", "host", "port", "user", "password", "conn_method", "socket", "url")
+
+
+@dataclass(eq=False, kw_only=True)
+class TargetConfig:
+    """One target.
+
+    `database` is a file path for SQLite; None means the server's default. `host`, `port`, `user` and `password` of None
+    mean what libpq or the MySQL client would take. `socket` is the Unix socket: its directory for PostgreSQL, the file
+    for MySQL. `options` are connection options of the driver, such as `sslmode`; unknown ones are refused.
+    """
+
+    name: str
+    type: str
+    conn_method: str
+    database: str | None = None
+    host: str | None = None
+    port: int | None = None
+    user: str | None = None
+    password: SecretStr | None = None
+    socket: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
+    live: Any = field(default=None, init=False, repr=False)
+    _closers: list[Callable[[], object]] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        methods = CONNECTION_METHODS.get(self.type)
+        if methods is None:
+            raise ConfigurationError(
+                "unknown target type",
+                where=f"target {self.name}",
+                seen=self.type,
+                expected=_one_of(CONNECTION_METHODS),
+            )
+        if self.conn_method not in methods:
+            raise ConfigurationError(
+                f"unknown connection method for {self.type}",
+                where=f"target {self.name}",
+                seen=self.conn_method,
+                expected=_one_of(methods),
+            )
+        if self.conn_method == "password" and self.password is None:
+            raise ConfigurationError(
+                "the connection method 'password' was chosen and no password is given",
+                where=f"target {self.name}",
+                next_step=f"set {environment_name(self.name, 'password')} or pass --password",
+            )
+
+    @property
+    def address(self) -> str:
+        """Where the target is, without password or options: safe to show."""
+        if self.type == "sqlite":
+            return "sqlite in memory" if self.conn_method == "memory" else f"sqlite file {self.database}"
+        if self.conn_method in ("embedded", "container"):
+            return f"{self.type} {self.conn_method}"
+        user = f"{self.user}@" if self.user else ""
+        host = self.socket or self.host or "default host"
+        port = f":{self.port}" if self.port else ""
+        return f"{self.type}://{user}{host}{port}/{self.database or ''}"
+
+    @property
+    def label(self) -> str:
+        """How messages name this target."""
+        return f"target {self.name}, {self.address}"
+
+    @property
+    def ends_with_process(self) -> bool:
+        """True where the whole database is the target's own and vanishes with it."""
+        return self.conn_method in ("memory", "embedded", "container")
+
+    def on_close(self, closer: Callable[[], object]) -> None:
+        """Run `closer` when the target ends; the last one added runs first."""
+        self._closers.append(closer)
+
+    def close(self) -> None:
+        """End the target: what was created through it is dropped, servers it started stop. Safe to call twice."""
+        with self.lock, ExitStack() as stack:
+            for closer in self._closers:
+                stack.callback(closer)
+            self._closers.clear()
+            self.live = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: builtins.type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+_PREDEFINED: dict[str, dict[str, str]] = {
+    "sqlite_memory": {"type": "sqlite", "conn_method": "memory"},
+    "sqlite_file": {"type": "sqlite", "conn_method": "file", "database": "datakit.db"},
+    "postgres_embedded": {"type": "postgres", "conn_method": "embedded"},
+    "postgres_local": {"type": "postgres"},
+    "postgres_container": {"type": "postgres", "conn_method": "container"},
+    "mysql_local": {"type": "mysql"},
+    "mysql_container": {"type": "mysql", "conn_method": "container"},
+}
+
+DESCRIPTIONS = {
+    "sqlite_memory": "SQLite in memory: nothing to install, gone when the process ends",
+    "sqlite_file": "SQLite in the file datakit.db, or in --database",
+    "postgres_embedded": "a private PostgreSQL for this process, from the extra 'embedded'",
+    "postgres_local": "a PostgreSQL that runs already: socket or TCP, libpq's environment counts",
+    "postgres_container": "PostgreSQL in Docker",
+    "mysql_local": "a MySQL or MariaDB that runs already: socket or TCP",
+    "mysql_container": "MySQL in Docker",
+}
+
+
+def list_targets() -> dict[str, str]:
+    """Names of all known targets, predefined and configured, with a line about each."""
+    configured = {name: f"{spec.source}" for name, spec in read_configured_targets().items()}
+    return {**DESCRIPTIONS, **configured}
+
+
+def get_target_config(name: str, overrides: Mapping[str, Any] | None = None) -> TargetConfig:
+    """Give a new target of that name: predefined or from pyproject.toml / datakit.toml.
+
+    `DATAKIT_<TARGET>_<FIELD>` in the environment changes a field, `overrides` changes it again. Raises
+    ConfigurationError for an unknown name, field or value.
+    """
+    configured = read_configured_targets()
+    known = sorted({*_PREDEFINED, *configured})
+    if name not in known:
+        raise ConfigurationError(
+            "unknown target",
+            seen=name,
+            expected=_one_of(known),
+            next_step="choose one of these or define it under [tool.datakit.targets] in pyproject.toml",
+        )
+    values: dict[str, Any] = dict(configured[name].fields if name in configured else _PREDEFINED[name])
+    changes = {**environment_fields(name, TARGET_FIELDS, other_targets=known), **(overrides or {})}
+    if "url" in changes:
+        values = {}
+    return _build(name, {**values, **changes})
+
+
+def create_custom_target(
+    type: str,  # noqa: A002 - the name is part of the published call
+    database: str | None = None,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    user: str | None = None,
+    password: str | None = None,
+    conn_method: str | None = None,
+    socket: str | None = None,
+    options: Mapping[str, str] | None = None,
+    name: str = "custom",
+) -> TargetConfig:
+    """Give a new target from its parts. `conn_method` None means: socket if one is given, else TCP; a file if `database` is one.
+
+    Raises ConfigurationError for parts that do not fit together.
+    """
+    fields = {
+        "type": type,
+        "database": database,
+        "host": host,
+        "port": port,
+        "user": user,
+        "password": password,
+        "conn_method": conn_method,
+        "socket": socket,
+    }
+    target = _build(name, {key: value for key, value in fields.items() if value is not None})
+    return replace(target, options=dict(options)) if options else target
+
+
+def target_from_url(url: str, *, name: str = "url", password: str | None = None) -> TargetConfig:
+    """Give a new target from a SQLAlchemy URL, such as `postgresql://user@host:5432/database`.
+
+    The framework's own drivers are used whatever driver the URL names. `password` stands in for one in the URL.
+    """
+    return _build(name, {"url": url, **({"password": password} if password else {})})
+
+
+def get_ci_target() -> TargetConfig:
+    """The target for fast checks: `sqlite_memory`."""
+    return get_target_config("sqlite_memory")
+
+
+def get_development_target() -> TargetConfig:
+    """The target for work on one machine: `postgres_local`."""
+    return get_target_config("postgres_local")
+
+
+def get_integration_target() -> TargetConfig:
+    """The target for integration tests: `postgres_container`."""
+    return get_target_config("postgres_container")
+
+
+def environment_name(target: str, field_name: str) -> str:
+    """The environment variable that overrides a field of a target."""
+    return f"DATAKIT_{target}_{field_name}".upper().replace("-", "_")
+
+
+def _build(name: str, values: dict[str, Any]) -> TargetConfig:
+    options: Mapping[str, str] = values.pop("options", {})
+    if "url" in values:
+        url = values.pop("url")
+        parts = _parts_of_url(name, url.get_secret_value() if isinstance(url, SecretStr) else str(url))
+        options = {**parts.pop("options"), **options}
+        values = {**parts, **values}
+    if "password" in values and not isinstance(values["password"], SecretStr):
+        values["password"] = SecretStr(str(values["password"]))
+    if "port" in values:
+        values["port"] = _port(name, values["port"])
+    if values.get("conn_method") is None:
+        values["conn_method"] = _default_method(values)
+    if values.get("type") == "postgres" and values["conn_method"] == "socket" and "host" in values:
+        values["socket"] = values.pop("host")
+    if values["conn_method"] == "file" and not values.get("database"):
+        raise ConfigurationError(
+            "no file is given", where=f"target {name}", next_step="name it with database= or --database"
+        )
+    return TargetConfig(name=name, options=options, **values)
+
+
+def _default_method(values: Mapping[str, Any]) -> str:
+    if values.get("type") == "sqlite":
+        return "file" if values.get("database") not in (None, "", ":memory:") else "memory"
+    host = str(values.get("host") or "")
+    return "socket" if values.get("socket") or host.startswith("/") else "tcp"
+
+
+def _port(name: str, value: Any) -> int:
+    try:
+        port = int(value)
+    except (TypeError, ValueError):
+        port = -1
+    if not 0 < port < 65536:
+        raise ConfigurationError(
+            "a port is wrong", where=f"target {name}", seen=str(value), expected="a number from 1 to 65535"
+        )
+    return port
+
+
+_BACKENDS = {
+    "sqlite": "sqlite",
+    "postgresql": "postgres",
+    "postgres": "postgres",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+}
+
+
+def _parts_of_url(name: str, text: str) -> dict[str, Any]:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        # Not chained: the cause would carry the text, password included.
+        raise ConfigurationError(
+            "a URL cannot be read", where=f"target {name}", expected="postgresql://user@host:5432/database"
+        ) from None
+    kind = _BACKENDS.get(url.drivername.split("+", maxsplit=1)[0])
+    if kind is None:
+        raise ConfigurationError(
+            "a URL names an unknown database",
+            where=f"target {name}",
+            seen=url.drivername,
+            expected=_one_of(_BACKENDS),
+        )
+    options = {key: value if isinstance(value, str) else value[-1] for key, value in url.query.items()}
+    parts: dict[str, Any] = {
+        "type": kind,
+        "database": url.database,
+        "host": url.host or (options.pop("host", None) if kind == "postgres" else None),
+        "port": url.port,
+        "user": url.username or options.pop("user", None),
+        "password": url.password or options.pop("password", None),
+        "socket": options.pop("unix_socket", None),
+        "options": options,
+    }
+    return {key: value for key, value in parts.items() if value is not None}
+
+
+def _one_of(names: Any) -> str:
+    return "one of " + ", ".join(names)

@@ -1,0 +1,1 @@
+"""Where things run: one file an engine, the same methods in the same order in each."""

@@ -1,0 +1,272 @@
+"""What every engine does. The default lives here; an engine's file holds only what differs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sqlalchemy import Connection, Engine, Table, create_engine, insert
+from sqlalchemy.engine import URL, Dialect
+from sqlalchemy.schema import CreateSchema, DropSchema
+
+from sqlmodel_framework.base.errors import ConfigurationError, DeploymentError, MissingExtraError
+from sqlmodel_framework.config.targets import TargetConfig
+from sqlmodel_framework.engines.ddl import SchemaMap, Statement, render_create
+from sqlmodel_framework.engines.reading import Reading, TableKey, read_tables
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from sqlmodel_framework.engines.live import LiveTarget
+
+__all__ = ["Capabilities", "Created", "TargetEngine", "engine_of", "installed_engines"]
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an engine can do; code, docs and tests read this.
+
+    `name_limit` is the longest identifier in `name_unit`; None means no limit. `named_schema` says what a schema of a
+    class becomes.
+    """
+
+    transactional_ddl: bool
+    cross_schema_foreign_keys: bool
+    native_enum: bool
+    named_schema: str
+    name_limit: int | None
+    name_unit: str = "bytes"
+
+
+@dataclass
+class Created:
+    """What deployments made and so may drop: nothing else is ever dropped.
+
+    `free_standing` holds types and sequences as the statements that made them.
+    """
+
+    schemas: list[str] = field(default_factory=list)
+    free_standing: list[Statement] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+
+    def add(self, other: Created) -> None:
+        """Take over another record; what was made again counts once."""
+        self.schemas = list(dict.fromkeys([*self.schemas, *other.schemas]))
+        self.free_standing = list(dict.fromkeys([*self.free_standing, *other.free_standing]))
+        self.tables = list(dict.fromkeys([*self.tables, *other.tables]))
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing was created, or all of it was dropped."""
+        return not (self.schemas or self.free_standing or self.tables)
+
+
+class TargetEngine(ABC):
+    """One kind of database as a target."""
+
+    type: ClassVar[str]
+    capabilities: ClassVar[Capabilities]
+    connection_options: ClassVar[frozenset[str]]
+
+    # connecting
+
+    @abstractmethod
+    def url(self, target: TargetConfig) -> URL:
+        """The SQLAlchemy URL, built from parts. `start` has run."""
+
+    @abstractmethod
+    def async_url(self, target: TargetConfig) -> URL:
+        """The URL of the same database for the async driver."""
+
+    def start(self, target: TargetConfig) -> None:  # noqa: B027 - most need nothing
+        """Bring up what the target needs, such as a private server; register on the target what ends it again."""
+
+    def connect(self, target: TargetConfig) -> Engine:
+        """Make the SQLAlchemy engine; nothing is connected yet."""
+        return create_engine(self.url(target), hide_parameters=True)
+
+    def connect_async(self, target: TargetConfig) -> AsyncEngine:
+        """Make the async engine of the same database. Raises MissingExtraError without the extra `async`."""
+        from sqlalchemy.ext.asyncio import create_async_engine
+
+        try:
+            return create_async_engine(self.async_url(target), hide_parameters=True)
+        except ImportError as exc:
+            raise MissingExtraError("async", needed_for="an async engine") from exc
+
+    @abstractmethod
+    def errors(self, target: TargetConfig, doing: str) -> AbstractContextManager[None]:
+        """Turn the driver's errors into ours while `doing` something, most specific first, without row values."""
+
+    # schemas
+
+    @abstractmethod
+    def default_schema(self, connection: Connection) -> str | None:
+        """The schema that tables without one stand in, by the name reflection takes."""
+
+    def attach_schemas(self, live: LiveTarget, schemas: Iterable[str]) -> None:  # noqa: B027 - most need nothing
+        """Make named schemas reachable on every connection, where the database needs that."""
+
+    @abstractmethod
+    def missing_schemas(self, connection: Connection, schemas: Iterable[str]) -> list[str]:
+        """Those of the schemas that are not there."""
+
+    def create_schema(self, connection: Connection, schema: str) -> None:
+        """Create a named schema."""
+        connection.execute(CreateSchema(schema))
+
+    def drop_schema(self, connection: Connection, schema: str) -> None:
+        """Drop a named schema that is empty."""
+        connection.execute(DropSchema(schema))
+
+    def drop_tables(self, connection: Connection, tables: Sequence[Table]) -> None:
+        """Drop tables that may refer to one another, and nothing that others made."""
+        names = ", ".join(connection.dialect.identifier_preparer.format_table(table) for table in tables)
+        if names:
+            connection.exec_driver_sql(f"DROP TABLE {names}")
+
+    def drop_free_standing(self, connection: Connection, statements: Sequence[Statement]) -> None:
+        """Drop the types and sequences that these statements created."""
+        quote = connection.dialect.identifier_preparer.quote
+        for statement in statements:
+            name = ".".join(quote(part) for part in (statement.schema, statement.name) if part)
+            connection.exec_driver_sql(f"DROP {statement.free_standing} {name}")
+
+    # deploying
+
+    @abstractmethod
+    def offline_dialect(self) -> Dialect:
+        """The dialect to plan for without a server."""
+
+    @abstractmethod
+    def existing_tables(self, connection: Connection, schemas: SchemaMap) -> set[TableKey]:
+        """Tables in these schemas, without those that belong to the server or an extension."""
+
+    def existing_types(self, connection: Connection, schemas: SchemaMap) -> set[TableKey]:
+        """Named types in these schemas; engines without named types have none."""
+        return set()
+
+    def render(
+        self, tables: Sequence[Table], dialect: Dialect, schema_map: SchemaMap | None = None
+    ) -> list[Statement]:
+        """The statements that create these tables. Raises DeploymentError for names over the engine's limit."""
+        self._check_names(tables)
+        return render_create(tables, dialect, schema_map)
+
+    def execute(self, connection: Connection, statements: Sequence[Statement]) -> None:
+        """Run DDL statements in order, in the connection's transaction."""
+        if not connection.in_transaction():
+            connection.begin()
+        cursor = connection.connection.cursor()
+        try:
+            for statement in statements:
+                cursor.execute(statement.text)
+        finally:
+            cursor.close()
+
+    # validating
+
+    def read(self, connection: Connection, tables: Iterable[TableKey], places: SchemaMap) -> Reading:
+        """Read the tables in bulk."""
+        return read_tables(connection, tables, places)
+
+    @abstractmethod
+    def shadow(
+        self, engine: Engine, connection: Connection, tables: Sequence[Table]
+    ) -> AbstractContextManager[tuple[Connection, SchemaMap]]:
+        """Create the tables in an empty scratch place of the same server; it is gone at the end in every case.
+
+        `connection` is open on the target. Gives a connection and the schemas that the tables stand in there.
+        """
+
+    # rows
+
+    def insert(self, connection: Connection, table: Table, batches: Iterable[pa.RecordBatch]) -> int:
+        """Insert record batches whose columns are columns of the table; gives the number of rows."""
+        rows = 0
+        decode = _json_columns(table)
+        for batch in batches:
+            records = batch.to_pylist()
+            for name in decode.intersection(batch.schema.names):
+                _decode_json(records, name)
+            if records:
+                connection.execute(insert(table), records)
+            rows += len(records)
+        return rows
+
+    # shared
+
+    def options_of(self, target: TargetConfig) -> dict[str, str]:
+        """The target's connection options. Raises ConfigurationError for one that the engine does not know."""
+        unknown = sorted(set(target.options) - self.connection_options)
+        if unknown:
+            raise ConfigurationError(
+                "unknown connection option",
+                where=target.label,
+                seen=", ".join(unknown),
+                expected="one of " + ", ".join(sorted(self.connection_options)),
+            )
+        return dict(target.options)
+
+    def _check_names(self, tables: Sequence[Table]) -> None:
+        limit = self.capabilities.name_limit
+        if limit is None:
+            return
+        for table in tables:
+            for name in (table.schema or "", table.name, *(column.name for column in table.columns)):
+                size = len(name.encode()) if self.capabilities.name_unit == "bytes" else len(name)
+                if size > limit:
+                    raise DeploymentError(
+                        f"a name is too long for {self.type}",
+                        where=f"table {table.fullname}, name {name}",
+                        seen=f"{size} {self.capabilities.name_unit}",
+                        expected=f"at most {limit}",
+                        next_step="give the table or column a shorter name",
+                    )
+
+
+def _json_columns(table: Table) -> set[str]:
+    from sqlalchemy import ARRAY, JSON
+
+    return {column.name for column in table.columns if isinstance(column.type, (JSON, ARRAY))}
+
+
+def _decode_json(records: list[dict[str, Any]], name: str) -> None:
+    import json
+
+    for record in records:
+        if record[name] is not None:
+            record[name] = json.loads(record[name])
+
+
+@cache
+def installed_engines() -> Mapping[str, TargetEngine]:
+    """All engines by target type, from the entry points `sqlmodel_framework.engines`; a duplicate type is an error."""
+    found: dict[str, TargetEngine] = {}
+    for point in entry_points(group="sqlmodel_framework.engines"):
+        if point.name in found:
+            raise ConfigurationError(
+                "two installed packages define an engine of the same type", seen=point.name
+            )
+        found[point.name] = point.load()()
+    return found
+
+
+def engine_of(target: TargetConfig) -> TargetEngine:
+    """The engine of a target's type."""
+    engines = installed_engines()
+    if target.type not in engines:
+        raise ConfigurationError(
+            "no engine of this type is installed",
+            where=target.label,
+            seen=target.type,
+            expected="one of " + ", ".join(sorted(engines)),
+            next_step="install the package again, so that its entry points are registered",
+        )
+    return engines[target.type]

@@ -1,0 +1,121 @@
+"""DDL as data: the statements a deployment would run, in order, as text of one dialect."""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import MetaData, Table
+from sqlalchemy.engine import Dialect
+from sqlalchemy.engine.mock import MockConnection
+from sqlalchemy.exc import CircularDependencyError, IdentifierError, SQLAlchemyError
+from sqlalchemy.schema import AddConstraint, ExecutableDDLElement
+
+from sqlmodel_framework.base.errors import DeploymentError
+
+__all__ = ["SchemaMap", "Statement", "plain_dialect", "render_create", "schemas_of"]
+
+SchemaMap = Mapping[str | None, str | None]
+"""Schema as the class names it (None: the default schema) to the schema it stands in."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One DDL statement. `element` says what it does, such as `CreateTable`, to the object `name` in `schema`.
+
+    `schema` is as the class names it: None is the default schema.
+    """
+
+    element: str
+    schema: str | None
+    name: str
+    text: str
+
+    @property
+    def free_standing(self) -> str | None:
+        """The kind of object this makes beside a table, such as TYPE; None for tables and their parts."""
+        return _FREE_STANDING.get(self.element)
+
+
+_FREE_STANDING = {"CreateEnumType": "TYPE", "CreateDomainType": "DOMAIN", "CreateSequence": "SEQUENCE"}
+
+
+def plain_dialect(dialect: Dialect) -> Dialect:
+    """A copy of a dialect whose text goes to the driver as it is: percent signs are not doubled."""
+    plain = copy.copy(dialect)
+    plain.paramstyle = "named"
+    plain.identifier_preparer = type(dialect.identifier_preparer)(plain)
+    return plain
+
+
+def schemas_of(tables: Sequence[Table]) -> set[str]:
+    """The schemas that tables name, without the default one."""
+    return {table.schema for table in tables if table.schema is not None}
+
+
+def render_create(
+    tables: Sequence[Table], dialect: Dialect, schema_map: SchemaMap | None = None
+) -> list[Statement]:
+    """Statements that create the tables with their types, sequences, indexes, comments and foreign keys, in order.
+
+    Raises DeploymentError for a foreign key to a table that no class defines, and for a type the dialect cannot store.
+    """
+    _resolve_foreign_keys(tables)
+    plain = plain_dialect(dialect)
+    # A copy: SQLAlchemy writes into the map it is given.
+    places: dict[str, Any] = (
+        {"schema_translate_map": dict(schema_map), "render_schema_translate": True} if schema_map else {}
+    )
+    statements: list[Statement] = []
+
+    def collect(element: ExecutableDDLElement, *_: Any, **__: Any) -> None:
+        text = str(element.compile(dialect=plain, **places)).strip()
+        made = getattr(element, "element", None)
+        owner = getattr(made, "table", made)
+        statements.append(
+            Statement(
+                type(element).__name__, getattr(owner, "schema", None), str(getattr(owner, "name", "")), text
+            )
+        )
+
+    mock = MockConnection(plain, collect)
+    by_metadata: dict[MetaData, list[Table]] = defaultdict(list)
+    for table in tables:
+        by_metadata[table.metadata].append(table)
+    try:
+        for metadata, members in by_metadata.items():
+            metadata.create_all(mock, tables=members, checkfirst=False)
+    except CircularDependencyError as exc:
+        raise DeploymentError("tables depend on one another in a circle", seen=str(exc)) from exc
+    except IdentifierError as exc:
+        raise DeploymentError("a name is too long for this database", seen=str(exc)) from exc
+    except SQLAlchemyError as exc:
+        raise DeploymentError("the DDL cannot be written for this database", seen=str(exc)) from exc
+    return _in_stable_order(statements)
+
+
+def _in_stable_order(statements: list[Statement]) -> list[Statement]:
+    """SQLAlchemy keeps the foreign keys of a cycle in a set: sort those, so that a plan reads the same every time."""
+    late = AddConstraint.__name__
+    return [s for s in statements if s.element != late] + sorted(
+        (s for s in statements if s.element == late), key=lambda statement: statement.text
+    )
+
+
+def _resolve_foreign_keys(tables: Sequence[Table]) -> None:
+    for table in tables:
+        for key in table.foreign_keys:
+            try:
+                _ = key.column
+            except SQLAlchemyError:
+                raise DeploymentError(
+                    "a foreign key refers to a table or column that no class defines",
+                    where=f"table {table.fullname}, column {key.parent.name}",
+                    seen=key.target_fullname,
+                    expected="one of "
+                    + ", ".join(sorted(t.fullname for t in table.metadata.tables.values())),
+                    next_step="deploy the folder that holds both classes, or correct the reference",
+                ) from None

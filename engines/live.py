@@ -1,0 +1,120 @@
+"""Living targets: the engine of a target from first use to cleanup."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, Engine, Table
+
+from sqlmodel_framework.base.errors import ConfigurationError
+from sqlmodel_framework.base.results import Result
+from sqlmodel_framework.config.targets import TargetConfig
+from sqlmodel_framework.engines.base import Created, TargetEngine, engine_of
+from sqlmodel_framework.engines.ddl import SchemaMap, schemas_of
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+__all__ = [
+    "CleanupResult",
+    "LiveTarget",
+    "cleanup_test_target",
+    "create_async_engine_for_target",
+    "create_engine_for_target",
+    "open_target",
+]
+
+
+@dataclass
+class LiveTarget:
+    """A target in use. `created` records what deployments made; `attached_schemas` what SQLite attaches."""
+
+    target: TargetConfig
+    engine: TargetEngine
+    sql: Engine = field(init=False)
+    created: Created = field(default_factory=Created)
+    attached_schemas: set[str] = field(default_factory=set)
+
+    def places(self, connection: Connection, tables: Sequence[Table]) -> SchemaMap:
+        """Where the schemas of these tables stand on this target."""
+        return {
+            None: self.engine.default_schema(connection),
+            **{schema: schema for schema in schemas_of(tables)},
+        }
+
+    def drop_created(self) -> list[str]:
+        """Drop what the record holds and nothing else; gives the tables dropped. One that is gone already is no error."""
+        created, self.created = self.created, Created()
+        if created.is_empty:
+            return []
+        if self.target.ends_with_process:
+            return [table.fullname for table in created.tables]
+        with self.engine.errors(self.target, "cleanup"), self.sql.begin() as connection:
+            existing = self.engine.existing_tables(connection, self.places(connection, created.tables))
+            still = [table for table in created.tables if (table.schema, table.name) in existing]
+            self.engine.drop_tables(connection, still)
+            self.engine.drop_free_standing(connection, created.free_standing)
+            for schema in reversed(created.schemas):
+                self.engine.drop_schema(connection, schema)
+        return [table.fullname for table in still]
+
+
+@dataclass(frozen=True)
+class CleanupResult(Result):
+    """What a cleanup dropped, as names of tables."""
+
+    target: str
+    dropped: tuple[str, ...]
+
+    @property
+    def success(self) -> bool:
+        """True: a cleanup that fails raises."""
+        return True
+
+
+def open_target(target: TargetConfig) -> LiveTarget:
+    """Give the living form of a target; the first call starts what it needs. Raises ConfigurationError for anything but a target."""
+    if not isinstance(target, TargetConfig):
+        raise ConfigurationError(
+            "a target object is needed",
+            seen=f"{type(target).__name__} {target!r}" if isinstance(target, str) else type(target).__name__,
+            expected="a TargetConfig",
+            next_step="pass get_target_config('sqlite_memory') or create_custom_target(...) and keep it for later calls",
+        )
+    with target.lock:
+        if target.live is None:
+            engine = engine_of(target)
+            try:
+                engine.start(target)
+                live = target.live = LiveTarget(target, engine)
+                live.sql = engine.connect(target)
+            except BaseException:
+                target.close()
+                raise
+            target.on_close(live.sql.dispose)
+            target.on_close(live.drop_created)
+        opened: LiveTarget = target.live
+        return opened
+
+
+def create_engine_for_target(target: TargetConfig) -> Engine:
+    """The SQLAlchemy engine of a target: the same one at every call until the target ends. Nothing is connected yet."""
+    return open_target(target).sql
+
+
+def create_async_engine_for_target(target: TargetConfig) -> AsyncEngine:
+    """A new async engine on the same database as the target's own; dispose of it yourself. Needs the extra `async`."""
+    live = open_target(target)
+    return live.engine.connect_async(target)
+
+
+def cleanup_test_target(target: TargetConfig) -> CleanupResult:
+    """Drop what was created through this target, stop what it started, and end it. Raises when the target cannot be reached."""
+    live: LiveTarget | None = target.live
+    try:
+        dropped = live.drop_created() if live is not None else []
+    finally:
+        target.close()
+    return CleanupResult(target=target.name, dropped=tuple(dropped))

@@ -1,0 +1,210 @@
+"""MySQL and MariaDB as targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pymysql
+from sqlalchemy import Connection, Engine, Table, bindparam, create_engine, text
+from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
+from sqlalchemy.engine import URL, Dialect
+from sqlalchemy.exc import DBAPIError, StatementError
+
+from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError, TryAgainError
+from sqlmodel_framework.config.targets import TargetConfig
+from sqlmodel_framework.engines.base import Capabilities, TargetEngine
+from sqlmodel_framework.engines.ddl import SchemaMap, schemas_of
+from sqlmodel_framework.engines.reading import TableKey
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+__all__ = ["MySQLEngine"]
+
+_SESSION = "SET SESSION time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
+_TRY_AGAIN = {1040, 1053, 1205, 1213, 2002, 2003, 2006, 2013}
+_CONFIGURATION = {1044, 1045, 1049, 1698, 2005, 2026, 2054, 2061}
+_NEXT_STEPS = {
+    1044: "ask for the right to use this database",
+    1045: "check the user and the password",
+    1049: "create the database or name one that exists",
+    1142: "ask for the right that the message names",
+    1698: "give the password of this user, or connect through the socket",
+}
+
+
+class MySQLEngine(TargetEngine):
+    """MySQL and MariaDB. Sessions are in UTC and strict; DDL cannot be rolled back here, so a failure is undone by drops."""
+
+    type = "mysql"
+    capabilities = Capabilities(
+        transactional_ddl=False,
+        cross_schema_foreign_keys=True,
+        native_enum=True,
+        named_schema="a database of that name on the same server, created where it is missing",
+        name_limit=64,
+        name_unit="characters",
+    )
+    connection_options = frozenset(
+        {"charset", "connect_timeout", "read_timeout", "ssl_ca", "ssl_cert", "ssl_key", "write_timeout"}
+    )
+
+    # connecting
+
+    def url(self, target: TargetConfig) -> URL:
+        if not target.database:
+            raise ConfigurationError(
+                "no database is named", where=target.label, next_step="name it with --database"
+            )
+        password = target.password.get_secret_value() if target.password else None
+        socket = {"unix_socket": target.socket} if target.socket else {}
+        return URL.create(
+            "mysql+pymysql",
+            username=target.user,
+            password=password,
+            host=target.host or (None if target.socket else "127.0.0.1"),
+            port=target.port,
+            database=target.database,
+            query={"charset": "utf8mb4", **socket, **self.options_of(target)},
+        )
+
+    def async_url(self, target: TargetConfig) -> URL:
+        return self.url(target).set(drivername="mysql+aiomysql")
+
+    def start(self, target: TargetConfig) -> None:
+        if target.conn_method == "container":
+            raise ConfigurationError(
+                "this target needs Docker, and container targets are not available yet",
+                where=target.label,
+                next_step="use mysql_local, or postgres_embedded, a real PostgreSQL that needs no Docker",
+            )
+
+    def connect(self, target: TargetConfig) -> Engine:
+        return create_engine(self.url(target), hide_parameters=True, connect_args={"init_command": _SESSION})
+
+    def connect_async(self, target: TargetConfig) -> AsyncEngine:
+        from sqlalchemy import event
+
+        engine = super().connect_async(target)
+
+        @event.listens_for(engine.sync_engine, "connect")
+        def _on_connect(raw: object, _: object) -> None:
+            cursor = raw.cursor()  # type: ignore[attr-defined]
+            cursor.execute(_SESSION)
+            cursor.close()
+
+        return engine
+
+    @contextmanager
+    def errors(self, target: TargetConfig, doing: str) -> Iterator[None]:
+        where = f"{doing}, {target.label}"
+        try:
+            yield
+        except DatakitError:
+            raise
+        except DBAPIError as exc:
+            raise _translate(exc.orig, where) from exc
+        except pymysql.MySQLError as exc:
+            raise _translate(exc, where) from exc
+        except StatementError as exc:
+            raise DeploymentError("a value does not fit its column's type", where=where) from exc
+
+    # schemas
+
+    def default_schema(self, connection: Connection) -> str | None:
+        return connection.dialect.default_schema_name
+
+    def missing_schemas(self, connection: Connection, schemas: Iterable[str]) -> list[str]:
+        rows = connection.execute(text("SELECT schema_name FROM information_schema.schemata"))
+        existing = {str(name) for (name,) in rows}
+        return [schema for schema in schemas if schema not in existing]
+
+    def drop_tables(self, connection: Connection, tables: Sequence[Table]) -> None:
+        """Drop tables in one go with key checks off, after making sure that nobody else's key points at them."""
+        ours = {(table.schema or connection.dialect.default_schema_name, table.name) for table in tables}
+        for schema, name, referred_schema, referred in connection.execute(_REFERENCES).all():
+            if (referred_schema, referred) in ours and (schema, name) not in ours:
+                raise DeploymentError(
+                    "a table cannot be dropped: another one refers to it",
+                    where=f"table {referred}",
+                    seen=f"a foreign key of {schema}.{name}",
+                    next_step="drop that foreign key first",
+                )
+        connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
+        try:
+            super().drop_tables(connection, tables)
+        finally:
+            connection.exec_driver_sql("SET SESSION foreign_key_checks = 1")
+
+    # deploying
+
+    def offline_dialect(self) -> Dialect:
+        dialect = MySQLDialect_pymysql()
+        dialect.server_version_info = (8, 0, 0)
+        return dialect
+
+    def existing_tables(self, connection: Connection, schemas: SchemaMap) -> set[TableKey]:
+        rows = connection.execute(_TABLES, {"schemas": list(set(schemas.values()))})
+        return {
+            (schema, str(name)) for place, name in rows for schema, home in schemas.items() if home == place
+        }
+
+    # validating
+
+    @contextmanager
+    def shadow(
+        self, engine: Engine, connection: Connection, tables: Sequence[Table]
+    ) -> Iterator[tuple[Connection, SchemaMap]]:
+        """Use scratch databases on the same server, on a connection of their own."""
+        token = uuid4().hex[:8]
+        schemas: list[str | None] = [None, *sorted(schemas_of(tables))]
+        places = {schema: f"datakit_shadow_{token}_{number}" for number, schema in enumerate(schemas)}
+        with engine.connect() as scratch:
+            try:
+                for place in places.values():
+                    self.create_schema(scratch, place)
+                self.execute(scratch, self.render(tables, connection.dialect, places))
+                yield scratch, places
+            finally:
+                for place in self._present(scratch, places.values()):
+                    self.drop_schema(scratch, place)
+
+    def _present(self, connection: Connection, schemas: Iterable[str]) -> list[str]:
+        names = list(schemas)
+        missing: list[str] = names
+        with suppress(DBAPIError):
+            # A server that is gone has nothing that this process could still drop.
+            missing = self.missing_schemas(connection, names)
+        return [name for name in names if name not in missing]
+
+
+_TABLES = text(
+    "SELECT table_schema, table_name FROM information_schema.tables"
+    " WHERE table_type = 'BASE TABLE' AND table_schema IN :schemas"
+).bindparams(bindparam("schemas", expanding=True))
+
+_REFERENCES = text(
+    "SELECT constraint_schema, table_name, unique_constraint_schema, referenced_table_name"
+    " FROM information_schema.referential_constraints"
+)
+
+
+def _translate(exc: BaseException | None, where: str) -> DatakitError:
+    number = exc.args[0] if exc is not None and exc.args and isinstance(exc.args[0], int) else 0
+    # Numbers from 1000 to 1999 come from the server; those of data and duplicate errors quote the row.
+    sentence = (
+        str(exc.args[1]) if exc is not None and len(exc.args) > 1 and number not in _QUOTES_ROWS else ""
+    )
+    seen = f"error {number} {sentence}".strip()
+    next_step = _NEXT_STEPS.get(number)
+    if number in _TRY_AGAIN or (number == 0 and isinstance(exc, pymysql.InterfaceError)):
+        return TryAgainError("MySQL is not reachable or busy", where=where, seen=seen, next_step="try again")
+    if number in _CONFIGURATION:
+        return ConfigurationError("MySQL refused the connection", where=where, seen=seen, next_step=next_step)
+    return DeploymentError("MySQL refused a statement", where=where, seen=seen, next_step=next_step)
+
+
+_QUOTES_ROWS = {1062, 1264, 1265, 1292, 1366, 1406, 1411, 1525, 3140, 4025}

@@ -1,0 +1,225 @@
+"""PostgreSQL as a target: a server that runs, or a private one for this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import psycopg2
+from sqlalchemy import ARRAY, Connection, Engine, Table, TextClause, create_engine, text
+from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
+from sqlalchemy.engine import URL, Dialect
+from sqlalchemy.exc import DBAPIError, StatementError
+
+from sqlmodel_framework.base.connectors.postgres_errors import connection_error, server_refusal
+from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError
+from sqlmodel_framework.config.targets import TargetConfig
+from sqlmodel_framework.engines.base import Capabilities, TargetEngine
+from sqlmodel_framework.engines.ddl import SchemaMap, Statement, schemas_of
+from sqlmodel_framework.engines.embedded_postgres import create_private_database
+from sqlmodel_framework.engines.reading import Reading, TableKey, read_tables
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["PostgresEngine"]
+
+
+class PostgresEngine(TargetEngine):
+    """PostgreSQL. Sessions are in UTC; DDL goes to the server in one batch inside one transaction."""
+
+    type = "postgres"
+    capabilities = Capabilities(
+        transactional_ddl=True,
+        cross_schema_foreign_keys=True,
+        native_enum=True,
+        named_schema="a schema of that name, created where it is missing",
+        name_limit=63,
+    )
+    connection_options = frozenset(
+        [
+            "application_name",
+            "channel_binding",
+            "connect_timeout",
+            "gssencmode",
+            "hostaddr",
+            "keepalives",
+            "keepalives_count",
+            "keepalives_idle",
+            "keepalives_interval",
+            "krbsrvname",
+            "options",
+            "passfile",
+            "service",
+            "sslcert",
+            "sslcrl",
+            "sslkey",
+            "sslmode",
+            "sslrootcert",
+            "target_session_attrs",
+            "tcp_user_timeout",
+        ]
+    )
+
+    # connecting
+
+    def url(self, target: TargetConfig) -> URL:
+        password = target.password.get_secret_value() if target.password else None
+        socket = {"host": target.socket} if target.socket else {}
+        return URL.create(
+            "postgresql+psycopg2",
+            username=target.user,
+            password=password,
+            host=None if target.socket else target.host,
+            port=target.port,
+            database=target.database,
+            query={**socket, **self.options_of(target)},
+        )
+
+    def async_url(self, target: TargetConfig) -> URL:
+        url = self.url(target)
+        return URL.create(
+            "postgresql+asyncpg",
+            username=url.username,
+            password=url.password,
+            host=url.host,
+            port=url.port,
+            database=url.database,
+            query={"host": target.socket} if target.socket else {},
+        )
+
+    def start(self, target: TargetConfig) -> None:
+        if target.conn_method == "embedded":
+            create_private_database(target)
+        elif target.conn_method == "container":
+            raise ConfigurationError(
+                "this target needs Docker, and container targets are not available yet",
+                where=target.label,
+                next_step="use postgres_embedded, a real PostgreSQL that needs no Docker, or postgres_local",
+            )
+
+    def connect(self, target: TargetConfig) -> Engine:
+        given = target.options.get("options", "")
+        arguments = {"options": f"{given} -c TimeZone=UTC".strip()}
+        if "application_name" not in target.options:
+            arguments["application_name"] = "datakit"
+        if "connect_timeout" not in target.options:
+            arguments["connect_timeout"] = "10"
+        return create_engine(self.url(target), hide_parameters=True, connect_args=arguments)
+
+    @contextmanager
+    def errors(self, target: TargetConfig, doing: str) -> Iterator[None]:
+        where = f"{doing}, {target.label}"
+        try:
+            yield
+        except DatakitError:
+            raise
+        except DBAPIError as exc:
+            raise _translate(exc.orig, where) from exc
+        except psycopg2.Error as exc:
+            raise _translate(exc, where) from exc
+        except StatementError as exc:
+            raise DeploymentError("a value does not fit its column's type", where=where) from exc
+
+    # schemas
+
+    def default_schema(self, connection: Connection) -> str | None:
+        return connection.dialect.default_schema_name
+
+    def missing_schemas(self, connection: Connection, schemas: Iterable[str]) -> list[str]:
+        rows = connection.execute(text("SELECT nspname FROM pg_catalog.pg_namespace"))
+        existing = {str(name) for (name,) in rows}
+        return [schema for schema in schemas if schema not in existing]
+
+    # deploying
+
+    def offline_dialect(self) -> Dialect:
+        dialect = PGDialect_psycopg2()  # type: ignore[no-untyped-call]
+        # The oldest server that its makers still support; without a version SQLAlchemy plans for one before 10.
+        dialect.server_version_info = (14, 0)
+        return dialect
+
+    def existing_tables(self, connection: Connection, schemas: SchemaMap) -> set[TableKey]:
+        return _keys(connection, _TABLES_OF_USERS, schemas)
+
+    def existing_types(self, connection: Connection, schemas: SchemaMap) -> set[TableKey]:
+        return _keys(connection, _ENUM_TYPES, schemas)
+
+    def execute(self, connection: Connection, statements: Sequence[Statement]) -> None:
+        """Run all statements in one round trip; an error names the statement it came from."""
+        if not statements:
+            return
+        batch = ";\n".join(statement.text for statement in statements)
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(batch)
+        finally:
+            cursor.close()
+
+    # validating
+
+    def read(self, connection: Connection, tables: Iterable[TableKey], places: SchemaMap) -> Reading:
+        # With an empty path the server prints every referenced table with its schema.
+        connection.exec_driver_sql("SET LOCAL search_path = ''")
+        return read_tables(connection, tables, places)
+
+    @contextmanager
+    def shadow(
+        self, engine: Engine, connection: Connection, tables: Sequence[Table]
+    ) -> Iterator[tuple[Connection, SchemaMap]]:
+        """Use schemas of a transaction that is rolled back, so not even a killed process leaves them behind."""
+        token = uuid4().hex[:8]
+        schemas: list[str | None] = [None, *sorted(schemas_of(tables))]
+        places = {schema: f"datakit_shadow_{token}_{number}" for number, schema in enumerate(schemas)}
+        savepoint = connection.begin_nested()
+        try:
+            for place in places.values():
+                self.create_schema(connection, place)
+            self.execute(connection, self.render(tables, connection.dialect, places))
+            yield connection, places
+        finally:
+            savepoint.rollback()
+
+    # rows
+
+    def insert(self, connection: Connection, table: Table, batches: Iterable[pa.RecordBatch]) -> int:
+        """Insert by COPY; tables with array columns go by statements."""
+        if any(isinstance(column.type, ARRAY) for column in table.columns):
+            return super().insert(connection, table, batches)
+        from sqlmodel_framework.engines.postgres_copy import copy_batches
+
+        return copy_batches(connection, table, batches)
+
+
+_TABLES_OF_USERS = text(
+    """
+    SELECT n.nspname, c.relname
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND n.nspname = ANY (:schemas)
+      AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_depend d
+        WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+    """
+)
+
+_ENUM_TYPES = text(
+    """
+    SELECT n.nspname, t.typname
+    FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+    WHERE t.typtype = 'e' AND n.nspname = ANY (:schemas)
+    """
+)
+
+
+def _keys(connection: Connection, query: TextClause, schemas: SchemaMap) -> set[TableKey]:
+    rows = connection.execute(query, {"schemas": list(schemas.values())})
+    return {(schema, str(name)) for place, name in rows for schema, home in schemas.items() if home == place}
+
+
+def _translate(exc: BaseException | None, where: str) -> DatakitError:
+    assert isinstance(exc, psycopg2.Error)
+    if exc.pgcode is None and isinstance(exc, psycopg2.OperationalError) and exc.cursor is None:
+        return connection_error(exc, where)
+    return server_refusal(exc, where, DeploymentError, "PostgreSQL refused a statement")

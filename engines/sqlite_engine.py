@@ -1,0 +1,241 @@
+"""SQLite as a target: in memory or in a file; named schemas are attached databases."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, Engine, Table, column, create_engine, delete, event, select, table
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.engine import URL, Dialect
+from sqlalchemy.exc import DatabaseError, StatementError
+
+from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError, TryAgainError
+from sqlmodel_framework.config.targets import TargetConfig
+from sqlmodel_framework.engines.base import Capabilities, TargetEngine
+from sqlmodel_framework.engines.ddl import SchemaMap, schemas_of
+from sqlmodel_framework.engines.reading import TableKey
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from sqlmodel_framework.engines.live import LiveTarget
+
+__all__ = ["SQLiteEngine"]
+
+
+class SQLiteEngine(TargetEngine):
+    """SQLite. Foreign keys are enforced; each connection has its own transaction, in memory too."""
+
+    type = "sqlite"
+    capabilities = Capabilities(
+        transactional_ddl=True,
+        cross_schema_foreign_keys=False,
+        native_enum=False,
+        named_schema="an attached database: <file>.<schema><suffix> beside the file, or a second one in memory",
+        name_limit=None,
+    )
+    connection_options = frozenset({"timeout"})
+
+    # connecting
+
+    def url(self, target: TargetConfig) -> URL:
+        return URL.create("sqlite+pysqlite", database=_database(target), query=_query(target))
+
+    def async_url(self, target: TargetConfig) -> URL:
+        return self.url(target).set(drivername="sqlite+aiosqlite")
+
+    def start(self, target: TargetConfig) -> None:
+        """Give an in-memory target its name, and keep it alive by one open connection."""
+        self.options_of(target)
+        if target.conn_method == "memory":
+            target.database = f"/datakit-{uuid4().hex}"
+            keeper = sqlite3.connect(_uri(target.database), uri=True, check_same_thread=False)
+            target.on_close(keeper.close)
+            return
+        path = Path(str(target.database))
+        if not path.resolve().parent.is_dir():
+            raise ConfigurationError(
+                "the folder of a SQLite file does not exist", where=target.label, seen=str(path.parent)
+            )
+        _remove_when_done(target, path)
+
+    def connect(self, target: TargetConfig) -> Engine:
+        engine = create_engine(
+            self.url(target), hide_parameters=True, connect_args=self._connect_args(target)
+        )
+        _configure(engine, target)
+        return engine
+
+    def connect_async(self, target: TargetConfig) -> AsyncEngine:
+        engine = super().connect_async(target)
+        _configure(engine.sync_engine, target)
+        return engine
+
+    @contextmanager
+    def errors(self, target: TargetConfig, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except DatakitError:
+            raise
+        except (DatabaseError, StatementError, sqlite3.Error) as exc:
+            raise _translate(exc, target, doing) from exc
+
+    # schemas
+
+    def default_schema(self, connection: Connection) -> str | None:
+        return None
+
+    def attach_schemas(self, live: LiveTarget, schemas: Iterable[str]) -> None:
+        """Attach a database for each named schema on every connection from now on."""
+        new = set(schemas) - live.attached_schemas
+        if new:
+            live.attached_schemas |= new
+            live.sql.dispose()
+            if live.target.conn_method == "file":
+                for schema in new:
+                    _remove_when_done(live.target, _schema_file(Path(str(live.target.database)), schema))
+
+    def missing_schemas(self, connection: Connection, schemas: Iterable[str]) -> list[str]:
+        return []
+
+    def drop_tables(self, connection: Connection, tables: Sequence[Table]) -> None:
+        preparer = connection.dialect.identifier_preparer
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+        for doomed in tables:
+            connection.execute(delete(doomed))
+        for doomed in tables:
+            connection.exec_driver_sql(f"DROP TABLE {preparer.format_table(doomed)}")
+
+    # deploying
+
+    def offline_dialect(self) -> Dialect:
+        return SQLiteDialect_pysqlite()
+
+    def existing_tables(self, connection: Connection, schemas: SchemaMap) -> set[TableKey]:
+        found: set[TableKey] = set()
+        for schema, place in schemas.items():
+            master = table("sqlite_master", column("name"), column("type"), schema=place or "main")
+            rows = connection.execute(
+                select(master.c.name).where(
+                    master.c.type == "table", master.c.name.not_like("sqlite\\_%", escape="\\")
+                )
+            )
+            found.update((schema, str(name)) for (name,) in rows)
+        return found
+
+    # validating
+
+    @contextmanager
+    def shadow(
+        self, engine: Engine, connection: Connection, tables: Sequence[Table]
+    ) -> Iterator[tuple[Connection, SchemaMap]]:
+        scratch = create_engine("sqlite://", hide_parameters=True)
+        schemas = schemas_of(tables)
+        try:
+            with scratch.connect() as scratch_connection:
+                for schema in schemas:
+                    quoted = connection.dialect.identifier_preparer.quote(schema)
+                    scratch_connection.exec_driver_sql(f"ATTACH DATABASE ':memory:' AS {quoted}")
+                self.execute(scratch_connection, self.render(tables, connection.dialect))
+                yield scratch_connection, {None: None, **{schema: schema for schema in schemas}}
+        finally:
+            scratch.dispose()
+
+    # shared
+
+    def _connect_args(self, target: TargetConfig) -> dict[str, Any]:
+        options = self.options_of(target)
+        return {"timeout": float(options["timeout"])} if "timeout" in options else {}
+
+
+def _database(target: TargetConfig) -> str:
+    return f"file:{target.database}" if target.conn_method == "memory" else str(target.database)
+
+
+def _query(target: TargetConfig) -> dict[str, str]:
+    return {"vfs": "memdb", "uri": "true"} if target.conn_method == "memory" else {}
+
+
+def _uri(name: str) -> str:
+    return f"file:{name}?vfs=memdb"
+
+
+def _configure(engine: Engine, target: TargetConfig) -> None:
+    @event.listens_for(engine, "connect")
+    def _on_connect(raw: Any, _: Any) -> None:
+        # pysqlite opens no transaction before DDL and loses savepoints; SQLAlchemy's BEGIN below does both right.
+        raw.isolation_level = None
+        cursor = raw.cursor()
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+        for schema in sorted(target.live.attached_schemas):
+            _attach(raw, target, schema)
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _attach(raw: Any, target: TargetConfig, schema: str) -> None:
+    quoted = '"' + schema.replace('"', '""') + '"'
+    database = str(target.database)
+    place = (
+        _uri(f"{database}-{schema}")
+        if target.conn_method == "memory"
+        else str(_schema_file(Path(database), schema))
+    )
+    cursor = raw.cursor()
+    cursor.execute(f"ATTACH DATABASE ? AS {quoted}", (place,))
+    cursor.close()
+
+
+def _schema_file(path: Path, schema: str) -> Path:
+    from urllib.parse import quote
+
+    return path.with_name(f"{path.stem}.{quote(schema, safe='')}{path.suffix}")
+
+
+def _remove_when_done(target: TargetConfig, path: Path) -> None:
+    """A file that this target made is removed at its end, unless somebody's tables are in it."""
+    if not path.exists():
+        target.on_close(lambda: _remove_empty_database(path))
+
+
+def _remove_empty_database(path: Path) -> None:
+    if not path.exists():
+        return
+    connection = sqlite3.connect(path)
+    try:
+        (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    finally:
+        connection.close()
+    if objects == 0:
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+
+def _translate(exc: Exception, target: TargetConfig, doing: str) -> DatakitError:
+    original = getattr(exc, "orig", None) or exc
+    code = getattr(original, "sqlite_errorname", "")
+    where = f"{doing}, {target.label}"
+    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return TryAgainError(
+            "the SQLite database is locked by another connection",
+            where=where,
+            next_step="end that transaction",
+        )
+    if code.startswith(("SQLITE_CANTOPEN", "SQLITE_NOTADB", "SQLITE_AUTH")):
+        return ConfigurationError("the SQLite file cannot be opened as a database", where=where, seen=code)
+    if code.startswith("SQLITE_FULL"):
+        return DeploymentError(
+            "the disk is full", where=where, seen=code, next_step="free space and run again"
+        )
+    if code.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_IOERR")):
+        return DeploymentError("the SQLite file cannot be written", where=where, seen=code)
+    seen = code if code.startswith("SQLITE_CONSTRAINT") else f"{code} {original}".strip()
+    return DeploymentError("SQLite refused a statement", where=where, seen=seen)

@@ -1,0 +1,1 @@
+"""One Typer program a file; `datakit` is all of them as subcommands."""

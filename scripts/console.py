@@ -1,0 +1,118 @@
+"""What all programs share: where output goes, how errors end a program, how much is logged."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from functools import wraps
+from typing import NoReturn, ParamSpec
+
+import typer
+
+__all__ = ["LogLevel", "OutputFormat", "ends_with_exit_code", "progress", "run", "set_log_level"]
+
+_USAGE = 1
+_INTERRUPTED = 130
+_P = ParamSpec("_P")
+
+
+class OutputFormat(StrEnum):
+    """How a result is printed on stdout."""
+
+    text = "text"
+    json = "json"
+
+
+class LogLevel(StrEnum):
+    """How much is logged on stderr; DEBUG shows tracebacks too."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+def set_log_level(level: LogLevel) -> None:
+    """Log to stderr from this level on."""
+    logging.basicConfig(
+        level=level.value, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", force=True
+    )
+
+
+def run(app: typer.Typer) -> NoReturn:
+    """Run a program and end the process; wrong usage ends with the code of a configuration error."""
+    try:
+        app()
+    except _Ended:
+        raise
+    except SystemExit as exc:
+        # Typer itself ends with 2 on wrong usage, which means "extraction failed" here.
+        sys.exit(_USAGE if exc.code == 2 else exc.code)
+    sys.exit(0)
+
+
+def ends_with_exit_code(command: Callable[_P, int]) -> Callable[_P, None]:
+    """Turn what a command returns or raises into the documented exit code; an error is one line on stderr."""
+
+    @wraps(command)
+    def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        from sqlmodel_framework.base.errors import DatakitError
+
+        try:
+            code = command(*args, **kwargs)
+        except DatakitError as exc:
+            _show_error(str(exc))
+            code = exc.exit_code
+            if kwargs.get("output_format") is OutputFormat.json:
+                from sqlmodel_framework.utils.reporting import error_as_json
+
+                print(error_as_json(exc))  # noqa: T201 - the document
+        except KeyboardInterrupt:
+            _show_error("interrupted")
+            code = _INTERRUPTED
+        except BrokenPipeError:
+            # The reader of stdout left, as `| head` does: keep Python from complaining at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 0
+        except Exception as exc:  # noqa: BLE001 - the outermost boundary; the text may quote rows, so only the type is shown
+            _show_error(
+                f"{type(exc).__name__}: this is a bug in data-platform-framework; --log-level DEBUG shows where"
+            )
+            code = _USAGE
+        _end(code)
+
+    return wrapper
+
+
+def _end(code: int) -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    raise _Ended(code)
+
+
+class _Ended(SystemExit):
+    """A command's own end, told apart from Typer's."""
+
+
+def _show_error(message: str) -> None:
+    logging.getLogger("datakit").debug("traceback", exc_info=True)
+    print(f"error: {message}", file=sys.stderr)  # noqa: T201 - the error
+
+
+@contextmanager
+def progress(message: str, *, quiet: bool) -> Iterator[None]:
+    """Say on stderr what is going on: a spinner on a terminal, a plain line elsewhere, nothing when quiet."""
+    if quiet:
+        yield
+    elif sys.stderr.isatty():
+        from rich.console import Console
+
+        with Console(stderr=True).status(message):
+            yield
+    else:
+        print(f"{message} …", file=sys.stderr)  # noqa: T201 - progress
+        yield

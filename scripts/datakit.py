@@ -1,0 +1,47 @@
+"""The command `datakit`: every program of this folder as a subcommand."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sqlmodel_framework._version import __version__
+from sqlmodel_framework.scripts import demo, deploy_datakit
+from sqlmodel_framework.scripts.console import run
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="datakit",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("deploy")(deploy_datakit.deploy)
+app.command("demo")(demo.demo)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"datakit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def datakit(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Deploy datakits, validate databases against their classes, land and load rows."""
+
+
+def main() -> None:
+    """The console script."""
+    run(app)
+
+
+if __name__ == "__main__":
+    main()

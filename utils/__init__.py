@@ -1,0 +1,1 @@
+"""The verbs on datakits: discover, deploy, validate, load, report."""

@@ -1,0 +1,192 @@
+"""Deploy the tables of a datakit to a target: plan as data, then apply, and record what was made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Literal, get_args
+
+from sqlalchemy import Connection, Table
+
+from sqlmodel_framework.base.errors import ConfigurationError, TargetNotEmptyError
+from sqlmodel_framework.base.results import Result
+from sqlmodel_framework.config.targets import TargetConfig
+from sqlmodel_framework.engines.base import Created, engine_of
+from sqlmodel_framework.engines.ddl import Statement, schemas_of
+from sqlmodel_framework.engines.live import (
+    LiveTarget,
+    cleanup_test_target,
+    create_engine_for_target,
+    open_target,
+)
+from sqlmodel_framework.engines.reading import TableKey
+from sqlmodel_framework.utils.discovery import discover_datakit_modules, discover_sqlmodel_classes
+from sqlmodel_framework.utils.tables import TableLike, tables_of
+from sqlmodel_framework.utils.validation import validate_deployment
+
+__all__ = [
+    "DeploymentResult",
+    "IfExists",
+    "cleanup_test_target",
+    "create_engine_for_target",
+    "deploy_data_objects",
+    "discover_datakit_modules",
+    "discover_sqlmodel_classes",
+    "plan_deployment",
+    "validate_deployment",
+]
+
+IfExists = Literal["fail", "skip", "replace"]
+"""What to do on a target that holds tables already; see `deploy_data_objects`."""
+
+
+@dataclass(frozen=True)
+class DeploymentResult(Result):
+    """What a deployment did, as names of tables; `notes` are things the database cannot store as the classes say."""
+
+    target: str
+    created: tuple[str, ...]
+    skipped: tuple[str, ...]
+    replaced: tuple[str, ...]
+    notes: tuple[str, ...]
+    seconds: float
+
+    @property
+    def success(self) -> bool:
+        """True: a deployment that fails raises, and leaves nothing behind."""
+        return True
+
+
+def plan_deployment(tables: Iterable[TableLike], target: TargetConfig) -> list[Statement]:
+    """The DDL that a deployment to an empty target of this type would run. Nothing is connected."""
+    wanted = tables_of(tables)
+    engine = engine_of(target)
+    return engine.render(wanted, engine.offline_dialect())
+
+
+def deploy_data_objects(
+    tables: Iterable[TableLike], target: TargetConfig, *, if_exists: IfExists = "fail"
+) -> DeploymentResult:
+    """Create the tables with their types, indexes and keys, all or nothing.
+
+    `if_exists` says what happens on a target that holds tables this target object did not create: `fail` refuses,
+    `skip` creates only the tables that are missing, `replace` drops the tables of these names, and no others, first.
+    Raises TargetNotEmptyError, DeploymentError, ConfigurationError or TryAgainError; nothing half-deployed stays.
+    """
+    if if_exists not in get_args(IfExists):
+        raise ConfigurationError("if_exists is wrong", seen=repr(if_exists), expected="fail, skip or replace")
+    started = perf_counter()
+    wanted = tables_of(tables)
+    live = open_target(target)
+    with live.engine.errors(target, "deploy"):
+        live.engine.attach_schemas(live, schemas_of(wanted))
+        with _all_or_nothing(live) as (connection, created):
+            dropped, skipped = _make_room(live, connection, wanted, if_exists)
+            missing = [table for table in wanted if (table.schema, table.name) not in skipped]
+            _create(live, connection, missing, created)
+    return DeploymentResult(
+        target=target.name,
+        created=tuple(table.fullname for table in missing),
+        skipped=tuple(table.fullname for table in wanted if table not in missing),
+        replaced=tuple(table.fullname for table in dropped),
+        notes=tuple(_notes(live, missing)),
+        seconds=perf_counter() - started,
+    )
+
+
+@contextmanager
+def _all_or_nothing(live: LiveTarget) -> Iterator[tuple[Connection, Created]]:
+    """One transaction; where DDL commits by itself, what was made is dropped again after a failure."""
+    created = Created()
+    with live.sql.connect() as connection:
+        try:
+            yield connection, created
+            connection.commit()
+        except BaseException:
+            connection.rollback()
+            if not live.engine.capabilities.transactional_ddl:
+                _undo(live, connection, created)
+            raise
+    live.created.add(created)
+
+
+def _undo(live: LiveTarget, connection: Connection, created: Created) -> None:
+    existing = live.engine.existing_tables(connection, live.places(connection, created.tables))
+    made = [table for table in created.tables if (table.schema, table.name) in existing]
+    live.engine.drop_tables(connection, made)
+    for schema in reversed(created.schemas):
+        live.engine.drop_schema(connection, schema)
+    connection.commit()
+
+
+def _make_room(
+    live: LiveTarget, connection: Connection, wanted: Sequence[Table], if_exists: IfExists
+) -> tuple[list[Table], set[TableKey]]:
+    """Give the tables that were dropped and the keys of those to leave alone."""
+    places = live.places(connection, wanted)
+    existing = live.engine.existing_tables(connection, places)
+    if if_exists == "fail":
+        _refuse_if_not_empty(live, existing, wanted)
+    clashing = [table for table in wanted if (table.schema, table.name) in existing]
+    if if_exists == "skip":
+        return [], {(table.schema, table.name) for table in clashing}
+    if if_exists == "replace":
+        live.engine.drop_tables(connection, clashing)
+        types = live.engine.existing_types(connection, places)
+        stale = [s for s in _free_standing(live, connection, clashing) if (s.schema, s.name) in types]
+        live.engine.drop_free_standing(connection, stale)
+        return clashing, set()
+    return [], set()
+
+
+def _refuse_if_not_empty(live: LiveTarget, existing: set[TableKey], wanted: Sequence[Table]) -> None:
+    ours = {(table.schema, table.name) for table in live.created.tables}
+    in_the_way = existing - (ours - {(table.schema, table.name) for table in wanted})
+    others = sorted(".".join(part for part in key if part) for key in in_the_way)
+    if others:
+        shown = ", ".join(others[:5]) + (", …" if len(others) > 5 else "")
+        raise TargetNotEmptyError(
+            "the target is not empty",
+            where=live.target.label,
+            seen=f"{len(others)} table{'s' if len(others) > 1 else ''}: {shown}",
+            expected="no tables",
+            next_step="--if-exists skip creates what is missing, --if-exists replace drops and creates the"
+            " datakit's own tables",
+        )
+
+
+def _create(live: LiveTarget, connection: Connection, tables: Sequence[Table], created: Created) -> None:
+    for schema in live.engine.missing_schemas(connection, sorted(schemas_of(tables))):
+        live.engine.create_schema(connection, schema)
+        created.schemas.append(schema)
+    if not tables:
+        return
+    types = live.engine.existing_types(connection, live.places(connection, tables))
+    statements = [
+        statement
+        for statement in live.engine.render(tables, connection.dialect)
+        if not (statement.free_standing and (statement.schema, statement.name) in types)
+    ]
+    created.tables += tables
+    created.free_standing += [statement for statement in statements if statement.free_standing]
+    live.engine.execute(connection, statements)
+
+
+def _free_standing(live: LiveTarget, connection: Connection, tables: Sequence[Table]) -> list[Statement]:
+    if not tables:
+        return []
+    return [s for s in live.engine.render(tables, connection.dialect) if s.free_standing]
+
+
+def _notes(live: LiveTarget, tables: Sequence[Table]) -> Iterator[str]:
+    if live.engine.capabilities.cross_schema_foreign_keys:
+        return
+    for table in tables:
+        for key in table.foreign_keys:
+            if key.column.table.schema != table.schema:
+                yield (
+                    f"{table.fullname}.{key.parent.name}: the foreign key to {key.column.table.fullname} crosses schemas,"
+                    f" which {live.engine.type} cannot store"
+                )
