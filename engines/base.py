@@ -39,6 +39,7 @@ class Capabilities:
     transactional_ddl: bool
     cross_schema_foreign_keys: bool
     native_enum: bool
+    time_zones: bool
     named_schema: str
     name_limit: int | None
     name_unit: str = "bytes"

@@ -46,10 +46,11 @@ class LiveTarget:
 
     def drop_created(self) -> list[str]:
         """Drop what the record holds and nothing else; gives the tables dropped. One that is gone already is no error."""
-        created, self.created = self.created, Created()
+        created = self.created
         if created.is_empty:
             return []
         if self.target.ends_with_process:
+            self.created = Created()
             return [table.fullname for table in created.tables]
         with self.engine.errors(self.target, "cleanup"), self.sql.begin() as connection:
             existing = self.engine.existing_tables(connection, self.places(connection, created.tables))
@@ -58,6 +59,8 @@ class LiveTarget:
             self.engine.drop_free_standing(connection, created.free_standing)
             for schema in reversed(created.schemas):
                 self.engine.drop_schema(connection, schema)
+        # Emptied only now: after an error the record still says what is there to be dropped.
+        self.created = Created()
         return [table.fullname for table in still]
 
 
@@ -111,10 +114,12 @@ def create_async_engine_for_target(target: TargetConfig) -> AsyncEngine:
 
 
 def cleanup_test_target(target: TargetConfig) -> CleanupResult:
-    """Drop what was created through this target, stop what it started, and end it. Raises when the target cannot be reached."""
+    """Drop what was created through this target, stop what it started, and end it.
+
+    Raises DeploymentError or TryAgainError where something cannot be dropped; the target then stays alive, and the call
+    can be repeated.
+    """
     live: LiveTarget | None = target.live
-    try:
-        dropped = live.drop_created() if live is not None else []
-    finally:
-        target.close()
+    dropped = live.drop_created() if live is not None else []
+    target.close()
     return CleanupResult(target=target.name, dropped=tuple(dropped))

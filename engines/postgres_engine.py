@@ -35,6 +35,7 @@ class PostgresEngine(TargetEngine):
         transactional_ddl=True,
         cross_schema_foreign_keys=True,
         native_enum=True,
+        time_zones=True,
         named_schema="a schema of that name, created where it is missing",
         name_limit=63,
     )

@@ -76,11 +76,11 @@ def read_tables(
         place = places[schema]
         arguments: dict[str, Any] = {"schema": place, "filter_names": sorted(names), **options}
         with warnings.catch_warnings():
-            # A type SQLAlchemy does not know: both sides read the same, so the comparison stands.
+            # A type or a quoted name that SQLAlchemy cannot parse: both sides read the same, so the comparison stands.
             warnings.simplefilter("ignore", SAWarning)
             columns = inspector.get_multi_columns(**arguments)
-        keys = inspector.get_multi_pk_constraint(**arguments)
-        foreign_keys = inspector.get_multi_foreign_keys(**arguments)
+            keys = inspector.get_multi_pk_constraint(**arguments)
+            foreign_keys = inspector.get_multi_foreign_keys(**arguments)
         for (_, name), listed in columns.items():
             found = (place, name)
             readings[schema, name] = TableReading(

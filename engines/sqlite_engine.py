@@ -36,6 +36,7 @@ class SQLiteEngine(TargetEngine):
         transactional_ddl=True,
         cross_schema_foreign_keys=False,
         native_enum=False,
+        time_zones=False,
         named_schema="an attached database: <file>.<schema><suffix> beside the file, or a second one in memory",
         name_limit=None,
     )
