@@ -4,7 +4,8 @@
     ├── InputError                      fix the input, then run again
     │   ├── ConfigurationError      1   a target, an option, a file, a password
     │   │   ├── DiscoveryError      1   the datakit cannot be read
-    │   │   └── MissingExtraError   1   an optional dependency is not installed
+    │   │   ├── MissingExtraError   1   an optional dependency is not installed
+    │   │   └── PasswordNeededError 1   the server asks for a password and none was given
     │   ├── ExtractionError         2   the source refused the query or the table
     │   └── DeploymentError         5   the target refused the DDL or the rows
     │       └── TargetNotEmptyError 5   the target holds tables that this run did not create
@@ -29,6 +30,7 @@ __all__ = [
     "ExtractionError",
     "InputError",
     "MissingExtraError",
+    "PasswordNeededError",
     "RowError",
     "StopError",
     "StorageError",
@@ -103,6 +105,10 @@ class MissingExtraError(ConfigurationError):
 
 def _missing_extra(extra: str, what: str) -> MissingExtraError:
     return MissingExtraError(extra, needed_for=what.split(" needs the extra ", 1)[0])
+
+
+class PasswordNeededError(ConfigurationError):
+    """The server asks for a password and none was given; a program at a terminal may ask for it."""
 
 
 class ExtractionError(InputError):

@@ -13,7 +13,13 @@ from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError, TryAgainError
+from sqlmodel_framework.base.errors import (
+    ConfigurationError,
+    DatakitError,
+    DeploymentError,
+    PasswordNeededError,
+    TryAgainError,
+)
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.base import Capabilities, TargetEngine
 from sqlmodel_framework.engines.ddl import SchemaMap, Statement, schemas_of
@@ -224,7 +230,8 @@ def _translate(exc: BaseException | None, where: str) -> DatakitError:
     if number in _TRY_AGAIN or (number == 0 and isinstance(exc, pymysql.InterfaceError)):
         return TryAgainError("MySQL is not reachable or busy", where=where, seen=seen, next_step="try again")
     if number in _CONFIGURATION:
-        return ConfigurationError("MySQL refused the connection", where=where, seen=seen, next_step=next_step)
+        kind = PasswordNeededError if "using password: NO" in sentence else ConfigurationError
+        return kind("MySQL refused the connection", where=where, seen=seen, next_step=next_step)
     return DeploymentError("MySQL refused a statement", where=where, seen=seen, next_step=next_step)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "deploy", "main"]
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 ExistingTables = Literal["fail", "skip", "replace"]
@@ -71,11 +71,9 @@ def deploy(
     password: Annotated[
         str | None,
         typer.Option(
-            prompt=True,
-            metavar="[SECRET]",
-            prompt_required=False,
-            hide_input=True,
-            help="Password; without a value you are asked. Better: DATAKIT_<TARGET>_PASSWORD, PGPASSWORD or .pgpass.",
+            metavar="SECRET",
+            help="Password. Other programs can see it here: rather set DATAKIT_<TARGET>_PASSWORD or PGPASSWORD, use"
+            " .pgpass, or leave it out; at a terminal you are asked for it when the server wants one.",
         ),
     ] = None,
     url: Annotated[str | None, typer.Option(metavar="URL", help="A target as SQLAlchemy URL.")] = None,
@@ -135,12 +133,22 @@ def deploy(
     if plan:
         return _print_plan(kit, targets, output_format)
 
+    from pydantic import SecretStr
+
+    from sqlmodel_framework.base.errors import PasswordNeededError
     from sqlmodel_framework.utils.reporting import as_json, as_text, exit_code_of
 
     reports = []
     for chosen in targets:
         with progress(f"deploying {kit.name} to {chosen.name}", quiet=quiet_progress):
-            reports.append(_deploy_one(kit, chosen, if_exists, validate=validate, cleanup=cleanup))
+            report = _deploy_one(kit, chosen, if_exists, validate=validate, cleanup=cleanup)
+        if isinstance(report.error, PasswordNeededError) and sys.stdin.isatty():
+            chosen.close()
+            chosen.password = SecretStr(
+                typer.prompt(f"Password for {chosen.label}", hide_input=True, err=True)
+            )
+            report = _deploy_one(kit, chosen, if_exists, validate=validate, cleanup=cleanup)
+        reports.append(report)
     if output_format is OutputFormat.json:
         typer.echo(as_json(kit.name, [table.fullname for table in tables_of(kit.tables)], reports))
     else:

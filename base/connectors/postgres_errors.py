@@ -6,53 +6,97 @@ failed, so neither is repeated. Source: PostgreSQL documentation, appendix A, "E
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, NoReturn
 
 import psycopg2
 from psycopg2 import errors
 
 from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, TryAgainError
 
-__all__ = ["connection_error", "describe", "is_retryable", "server_refusal"]
+__all__ = [
+    "connection_error",
+    "describe",
+    "driver_error_of",
+    "is_retryable",
+    "raise_refusal",
+    "server_refusal",
+]
 
+# Data, constraints, and the words of functions that users wrote.
+_QUOTES_ROWS = ("22", "23", "38", "39", "P0")
 _TRY_AGAIN_STATES = ("08", "57P", "53300", "40001", "40P01", "55P03")
 _TRY_AGAIN_WORDS = (
     "starting up",
     "shutting down",
     "recovery",
+    "not yet accepting connections",
     "too many clients",
+    "too many connections",
     "remaining connection slots",
+    "due to timeout",
+    "administrator command",
+    "Cannot contact any KDC",
 )
+# What libpq itself refuses; a server's refusal says FATAL.
+_REFUSED_WORDS = (
+    "FATAL",
+    "authentication",
+    "no password",
+    "invalid",
+    "GSSAPI",
+    "SSL",
+    "certificate",
+    "sslmode",
+)
+# Read where names are cut out of the message; the first that fits.
 _NEXT_STEPS = (
+    ("no pg_hba.conf entry", "ask the server's administrator to admit this user, host and encryption"),
     ("password authentication failed", "check the user and the password"),
     ("no password supplied", "give a password, a .pgpass entry or PGPASSWORD"),
-    ("database", "create the database or name one that exists"),
-    ("role", "create the role or name one that exists"),
     (
         "Peer authentication failed",
         "connect as the role of your own system user, or over TCP with a password",
     ),
-    ("no pg_hba.conf entry", "ask the server's administrator to admit this user, host and encryption"),
+    ('database "" does not exist', "create the database or name one that exists"),
+    ('role "" does not exist', "create the role or name one that exists"),
+    ("permission denied for database", "ask for the right to connect to this database"),
+    ("GSSAPI", "get a ticket with kinit, and check the host name and krbsrvname"),
     ("SSL", "set sslmode to what the server offers"),
+    ("certificate", "check sslrootcert and the host name"),
     ("invalid", "correct the connection option that the message names"),
 )
+_NEXT_STEPS_BY_STATE = {
+    "42501": "ask for the right that the message names",
+    "42P01": "check the name and the schema",
+    "3F000": "check the name of the schema",
+}
 
 
 def connection_error(exc: psycopg2.Error, where: str) -> DatakitError:
     """The error of a connection that did not come about; libpq gives no SQLSTATE here, only words."""
     words = " ".join(str(exc).split())
-    answered = "FATAL" in words or "authentication" in words or "invalid" in words or "no password" in words
-    if not answered or any(sign in words for sign in _TRY_AGAIN_WORDS):
+    signs = re.sub(r'"[^"]*"', '""', words)
+    answered = any(sign in signs for sign in _REFUSED_WORDS)
+    if not answered or any(sign in signs for sign in _TRY_AGAIN_WORDS):
         return TryAgainError(
             "PostgreSQL is not reachable",
             where=where,
             seen=words,
             next_step="check host and port, then try again",
         )
-    next_step = next((step for sign, step in _NEXT_STEPS if sign in words), None)
+    next_step = next((step for sign, step in _NEXT_STEPS if sign in signs), None)
     return ConfigurationError(
         "PostgreSQL refused the connection", where=where, seen=words, next_step=next_step
     )
+
+
+def driver_error_of(exc: BaseException) -> psycopg2.Error | None:
+    """The driver's error behind one that SQLAlchemy or pandas raised; None where there is none."""
+    cause: BaseException | None = exc
+    while cause is not None and not isinstance(cause, psycopg2.Error):
+        cause = getattr(cause, "orig", None) or cause.__cause__
+    return cause
 
 
 def is_retryable(exc: psycopg2.Error) -> bool:
@@ -65,7 +109,10 @@ def is_retryable(exc: psycopg2.Error) -> bool:
 
 def describe(exc: psycopg2.Error) -> str:
     """The error's name, SQLSTATE and objects; the server's sentence only where it cannot quote a row."""
-    state = exc.pgcode or ""
+    state = exc.pgcode
+    if state is None:
+        # libpq's and the driver's own words know no rows.
+        return f"{type(exc).__name__}: {' '.join(str(exc).split())}"
     diagnostics = exc.diag
     objects: dict[str, Any] = {
         "table": diagnostics.table_name,
@@ -73,17 +120,28 @@ def describe(exc: psycopg2.Error) -> str:
         "constraint": diagnostics.constraint_name,
     }
     named = ", ".join(f"{kind} {name}" for kind, name in objects.items() if name)
-    sentence = "" if state[:2] in ("22", "23") else (diagnostics.message_primary or "")
-    parts = [f"{_name_of(exc, state)} (SQLSTATE {state})" if state else type(exc).__name__, sentence, named]
+    sentence = "" if _quotes_rows(exc) else (diagnostics.message_primary or "")
+    parts = [f"{_name_of(exc, state)} (SQLSTATE {state})", sentence, named]
     return ": ".join(part for part in parts if part)
 
 
 def server_refusal(exc: psycopg2.Error, where: str, kind: type[DatakitError], what: str) -> DatakitError:
     """The error of a statement: try again, or an error of `kind` that says `what` failed."""
     if is_retryable(exc):
-        return TryAgainError("PostgreSQL went away or was busy", where=where, seen=describe(exc))
-    next_step = "ask for the right that the message names" if exc.pgcode == "42501" else None
+        return TryAgainError(
+            "PostgreSQL went away or was busy", where=where, seen=describe(exc), next_step="try again"
+        )
+    next_step = _NEXT_STEPS_BY_STATE.get(exc.pgcode or "")
     return kind(what, where=where, seen=describe(exc), next_step=next_step)
+
+
+def raise_refusal(exc: psycopg2.Error, where: str, kind: type[DatakitError], what: str) -> NoReturn:
+    """Raise the error of `server_refusal`; the driver's is its cause, unless it may quote a row."""
+    raise server_refusal(exc, where, kind, what) from (None if _quotes_rows(exc) else exc)
+
+
+def _quotes_rows(exc: psycopg2.Error) -> bool:
+    return (exc.pgcode or "").startswith(_QUOTES_ROWS)
 
 
 def _name_of(exc: psycopg2.Error, state: str) -> str:
