@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import Connection, Engine, Table, create_engine, insert
@@ -247,27 +247,36 @@ def _decode_json(records: list[dict[str, Any]], name: str) -> None:
 
 
 @cache
-def installed_engines() -> Mapping[str, TargetEngine]:
-    """All engines by target type, from the entry points `sqlmodel_framework.engines`; a duplicate type is an error."""
-    found: dict[str, TargetEngine] = {}
+def _entry_points() -> Mapping[str, EntryPoint]:
+    found: dict[str, EntryPoint] = {}
     for point in entry_points(group="sqlmodel_framework.engines"):
         if point.name in found:
             raise ConfigurationError(
                 "two installed packages define an engine of the same type", seen=point.name
             )
-        found[point.name] = point.load()()
+        found[point.name] = point
     return found
 
 
+@cache
+def _load(kind: str) -> TargetEngine:
+    engine: TargetEngine = _entry_points()[kind].load()()
+    return engine
+
+
+def installed_engines() -> Mapping[str, TargetEngine]:
+    """All engines by target type, from the entry points `sqlmodel_framework.engines`; a duplicate type is an error."""
+    return {kind: _load(kind) for kind in sorted(_entry_points())}
+
+
 def engine_of(target: TargetConfig) -> TargetEngine:
-    """The engine of a target's type."""
-    engines = installed_engines()
-    if target.type not in engines:
+    """The engine of a target's type; only its own driver is imported."""
+    if target.type not in _entry_points():
         raise ConfigurationError(
             "no engine of this type is installed",
             where=target.label,
             seen=target.type,
-            expected="one of " + ", ".join(sorted(engines)),
+            expected="one of " + ", ".join(sorted(_entry_points())),
             next_step="install the package again, so that its entry points are registered",
         )
-    return engines[target.type]
+    return _load(target.type)

@@ -6,13 +6,14 @@ import copy
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import MetaData, Table
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.mock import MockConnection
 from sqlalchemy.exc import CircularDependencyError, IdentifierError, SQLAlchemyError
-from sqlalchemy.schema import AddConstraint, ExecutableDDLElement
+from sqlalchemy.schema import ExecutableDDLElement
 
 from sqlmodel_framework.base.errors import DeploymentError
 
@@ -98,11 +99,13 @@ def render_create(
 
 
 def _in_stable_order(statements: list[Statement]) -> list[Statement]:
-    """SQLAlchemy keeps the foreign keys of a cycle in a set: sort those, so that a plan reads the same every time."""
-    late = AddConstraint.__name__
-    return [s for s in statements if s.element != late] + sorted(
-        (s for s in statements if s.element == late), key=lambda statement: statement.text
-    )
+    """SQLAlchemy keeps a table's indexes, and the foreign keys of a cycle, in sets: sort them, so that a plan stays the same."""
+    ordered: list[Statement] = []
+    late: list[Statement] = []
+    for (element, _, _), group in groupby(statements, key=lambda s: (s.element, s.schema, s.name)):
+        members = sorted(group, key=lambda s: s.text) if element == "CreateIndex" else list(group)
+        (late if element == "AddConstraint" else ordered).extend(members)
+    return ordered + sorted(late, key=lambda s: s.text)
 
 
 def _resolve_foreign_keys(tables: Sequence[Table]) -> None:

@@ -153,18 +153,18 @@ class MySQLEngine(TargetEngine):
         dialect.server_version_info = (8, 0, 0)
         return dialect
 
+    def existing_tables(self, connection: Connection, schemas: SchemaMap) -> set[TableKey]:
+        rows = connection.execute(_TABLES, {"schemas": list(set(schemas.values()))})
+        return {
+            (schema, str(name)) for place, name in rows for schema, home in schemas.items() if home == place
+        }
+
     def render(
         self, tables: Sequence[Table], dialect: Dialect, schema_map: SchemaMap | None = None
     ) -> list[Statement]:
         for table in tables:
             _check_key_names(table)
         return super().render(tables, dialect, schema_map)
-
-    def existing_tables(self, connection: Connection, schemas: SchemaMap) -> set[TableKey]:
-        rows = connection.execute(_TABLES, {"schemas": list(set(schemas.values()))})
-        return {
-            (schema, str(name)) for place, name in rows for schema, home in schemas.items() if home == place
-        }
 
     # validating
 

@@ -79,7 +79,7 @@ def test_a_missing_database_is_a_configuration_error(
     with pytest.raises(ConfigurationError) as caught:
         deploy_data_objects(tables, like(server, database="no_such_database"))
     assert "no_such_database" in str(caught.value)
-    assert "create the database" in str(caught.value)
+    assert "create " in str(caught.value.next_step)
 
 
 def test_a_server_that_is_down_is_worth_another_try(

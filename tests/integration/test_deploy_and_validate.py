@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, inspect, text
@@ -303,7 +304,7 @@ def test_a_table_that_others_refer_to_is_not_dropped(
         )
         connection.execute(text("INSERT INTO one (id, name) VALUES (1, 'x')"))
         connection.execute(text("INSERT INTO theirs VALUES (1, 1)"))
-    with pytest.raises(DeploymentError, match="theirs|FOREIGNKEY|depend on it"):
+    with pytest.raises(DeploymentError, match=r"theirs|FOREIGNKEY|depend on it"):
         target.live.drop_created()
     assert table_names(engine) == ["one", "theirs"]
     with engine.begin() as connection:
@@ -322,11 +323,11 @@ def test_the_end_of_a_with_block_cleans_up(target: TargetConfig, write_kit: Call
 def test_times_are_utc_and_aware(target: TargetConfig) -> None:
     kit = load_datakit("sqlmodel_framework.datakits.silver_flights")
     deploy_data_objects(kit.tables, target)
-    airline = next(c for c in kit.tables if getattr(c, "__name__", "") == "Airline")
+    airline: Any = next(c for c in kit.tables if getattr(c, "__name__", "") == "Airline")
     before = datetime.now(UTC)
     engine = create_engine_for_target(target)
     with Session(engine) as session:
-        session.add(airline(carrier_code="ZZ", name="Zed"))  # type: ignore[operator]
+        session.add(airline(carrier_code="ZZ", name="Zed"))
         session.commit()
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO airline (carrier_code, name) VALUES ('YY', 'Why')"))
