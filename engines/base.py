@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -12,9 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import Connection, Engine, Table, create_engine, insert
 from sqlalchemy.engine import URL, Dialect
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.schema import CreateSchema, DropSchema
 
-from sqlmodel_framework.base.errors import ConfigurationError, DeploymentError, MissingExtraError
+from sqlmodel_framework.base.errors import (
+    ConfigurationError,
+    DatakitError,
+    DeploymentError,
+    MissingExtraError,
+)
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.ddl import SchemaMap, Statement, render_create
 from sqlmodel_framework.engines.reading import Reading, TableKey, read_tables
@@ -71,9 +77,10 @@ class Created:
 class TargetEngine(ABC):
     """One kind of database as a target."""
 
-    type: ClassVar[str]
+    kind: ClassVar[str]
     capabilities: ClassVar[Capabilities]
     connection_options: ClassVar[frozenset[str]]
+    driver_error: ClassVar[type[Exception]]
 
     # connecting
 
@@ -101,9 +108,29 @@ class TargetEngine(ABC):
         except ImportError as exc:
             raise MissingExtraError("async", needed_for="an async engine") from exc
 
+    @contextmanager
+    def errors(self, target: TargetConfig, doing: str) -> Iterator[None]:
+        """Turn the driver's errors into ours while `doing` something. A cause that quotes rows is not chained."""
+        where = f"{doing}, {target.label}"
+        try:
+            yield
+        except DatakitError:
+            raise
+        except DBAPIError as exc:
+            original = exc.orig or exc
+            raise self.translate(original, where) from (None if self.quotes_rows(original) else exc)
+        except StatementError:
+            raise DeploymentError("a value does not fit its column's type", where=where) from None
+        except self.driver_error as exc:
+            raise self.translate(exc, where) from (None if self.quotes_rows(exc) else exc)
+
     @abstractmethod
-    def errors(self, target: TargetConfig, doing: str) -> AbstractContextManager[None]:
-        """Turn the driver's errors into ours while `doing` something, most specific first, without row values."""
+    def translate(self, exc: BaseException, where: str) -> DatakitError:
+        """Our error for one of the driver's, most specific first, without row values."""
+
+    def quotes_rows(self, exc: BaseException) -> bool:
+        """True where the text of the driver's error may hold values of rows."""
+        return False
 
     # schemas
 
@@ -224,7 +251,7 @@ class TargetEngine(ABC):
                 size = len(name.encode()) if self.capabilities.name_unit == "bytes" else len(name)
                 if size > limit:
                     raise DeploymentError(
-                        f"a name is too long for {self.type}",
+                        f"a name is too long for {self.kind}",
                         where=f"table {table.fullname}, name {name}",
                         seen=f"{size} {self.capabilities.name_unit}",
                         expected=f"at most {limit}",

@@ -103,7 +103,9 @@ def _in_stable_order(statements: list[Statement]) -> list[Statement]:
     ordered: list[Statement] = []
     late: list[Statement] = []
     for (element, _, _), group in groupby(statements, key=lambda s: (s.element, s.schema, s.name)):
-        members = sorted(group, key=lambda s: s.text) if element == "CreateIndex" else list(group)
+        members = list(group)
+        if element == "CreateIndex":
+            members.sort(key=lambda s: s.text)
         (late if element == "AddConstraint" else ordered).extend(members)
     return ordered + sorted(late, key=lambda s: s.text)
 

@@ -11,7 +11,7 @@ import pymysql
 from sqlalchemy import Connection, Engine, Table, bindparam, create_engine, text
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 from sqlalchemy.engine import URL, Dialect
-from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.exc import DBAPIError
 
 from sqlmodel_framework.base.errors import (
     ConfigurationError,
@@ -33,6 +33,8 @@ __all__ = ["MySQLEngine"]
 _SESSION = "SET SESSION time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
 _TRY_AGAIN = {1040, 1053, 1205, 1213, 2002, 2003, 2006, 2013}
 _CONFIGURATION = {1044, 1045, 1049, 1698, 2005, 2026, 2054, 2061}
+# Errors of data and duplicates: their text holds the value.
+_QUOTES_ROWS = {1062, 1264, 1265, 1292, 1366, 1406, 1411, 1525, 3140, 4025}
 _NEXT_STEPS = {
     1044: "ask for the right to use this database",
     1045: "check the user and the password",
@@ -45,7 +47,7 @@ _NEXT_STEPS = {
 class MySQLEngine(TargetEngine):
     """MySQL and MariaDB. Sessions are in UTC and strict; DDL cannot be rolled back here, so a failure is undone by drops."""
 
-    type = "mysql"
+    kind = "mysql"
     capabilities = Capabilities(
         transactional_ddl=False,
         cross_schema_foreign_keys=True,
@@ -58,6 +60,7 @@ class MySQLEngine(TargetEngine):
     connection_options = frozenset(
         {"charset", "connect_timeout", "read_timeout", "ssl_ca", "ssl_cert", "ssl_key", "write_timeout"}
     )
+    driver_error = pymysql.MySQLError
 
     # connecting
 
@@ -105,19 +108,22 @@ class MySQLEngine(TargetEngine):
 
         return engine
 
-    @contextmanager
-    def errors(self, target: TargetConfig, doing: str) -> Iterator[None]:
-        where = f"{doing}, {target.label}"
-        try:
-            yield
-        except DatakitError:
-            raise
-        except DBAPIError as exc:
-            raise _translate(exc.orig, where) from exc
-        except pymysql.MySQLError as exc:
-            raise _translate(exc, where) from exc
-        except StatementError as exc:
-            raise DeploymentError("a value does not fit its column's type", where=where) from exc
+    def translate(self, exc: BaseException, where: str) -> DatakitError:
+        number = _number_of(exc)
+        sentence = str(exc.args[1]) if len(exc.args) > 1 and not self.quotes_rows(exc) else ""
+        seen = f"error {number} {sentence}".strip()
+        next_step = _NEXT_STEPS.get(number)
+        if number in _TRY_AGAIN or (number == 0 and isinstance(exc, pymysql.InterfaceError)):
+            return TryAgainError(
+                "MySQL is not reachable or busy", where=where, seen=seen, next_step="try again"
+            )
+        if number in _CONFIGURATION:
+            kind = PasswordNeededError if "using password: NO" in sentence else ConfigurationError
+            return kind("MySQL refused the connection", where=where, seen=seen, next_step=next_step)
+        return DeploymentError("MySQL refused a statement", where=where, seen=seen, next_step=next_step)
+
+    def quotes_rows(self, exc: BaseException) -> bool:
+        return _number_of(exc) in _QUOTES_ROWS
 
     # schemas
 
@@ -219,20 +225,6 @@ def _check_key_names(table: Table) -> None:
         )
 
 
-def _translate(exc: BaseException | None, where: str) -> DatakitError:
-    number = exc.args[0] if exc is not None and exc.args and isinstance(exc.args[0], int) else 0
-    # Numbers from 1000 to 1999 come from the server; those of data and duplicate errors quote the row.
-    sentence = (
-        str(exc.args[1]) if exc is not None and len(exc.args) > 1 and number not in _QUOTES_ROWS else ""
-    )
-    seen = f"error {number} {sentence}".strip()
-    next_step = _NEXT_STEPS.get(number)
-    if number in _TRY_AGAIN or (number == 0 and isinstance(exc, pymysql.InterfaceError)):
-        return TryAgainError("MySQL is not reachable or busy", where=where, seen=seen, next_step="try again")
-    if number in _CONFIGURATION:
-        kind = PasswordNeededError if "using password: NO" in sentence else ConfigurationError
-        return kind("MySQL refused the connection", where=where, seen=seen, next_step=next_step)
-    return DeploymentError("MySQL refused a statement", where=where, seen=seen, next_step=next_step)
-
-
-_QUOTES_ROWS = {1062, 1264, 1265, 1292, 1366, 1406, 1411, 1525, 3140, 4025}
+def _number_of(exc: BaseException) -> int:
+    """The server's error number; 0 for an error of the client alone."""
+    return exc.args[0] if exc.args and isinstance(exc.args[0], int) else 0

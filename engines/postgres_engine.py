@@ -11,7 +11,6 @@ import psycopg2
 from sqlalchemy import ARRAY, Connection, Engine, Table, TextClause, create_engine, text
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.engine import URL, Dialect
-from sqlalchemy.exc import DBAPIError, StatementError
 
 from sqlmodel_framework.base.connectors.postgres_errors import connection_error, server_refusal
 from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError
@@ -30,7 +29,7 @@ __all__ = ["PostgresEngine"]
 class PostgresEngine(TargetEngine):
     """PostgreSQL. Sessions are in UTC; DDL goes to the server in one batch inside one transaction."""
 
-    type = "postgres"
+    kind = "postgres"
     capabilities = Capabilities(
         transactional_ddl=True,
         cross_schema_foreign_keys=True,
@@ -63,6 +62,7 @@ class PostgresEngine(TargetEngine):
             "tcp_user_timeout",
         ]
     )
+    driver_error = psycopg2.Error
 
     # connecting
 
@@ -110,19 +110,14 @@ class PostgresEngine(TargetEngine):
             arguments["connect_timeout"] = "10"
         return create_engine(self.url(target), hide_parameters=True, connect_args=arguments)
 
-    @contextmanager
-    def errors(self, target: TargetConfig, doing: str) -> Iterator[None]:
-        where = f"{doing}, {target.label}"
-        try:
-            yield
-        except DatakitError:
-            raise
-        except DBAPIError as exc:
-            raise _translate(exc.orig, where) from exc
-        except psycopg2.Error as exc:
-            raise _translate(exc, where) from exc
-        except StatementError as exc:
-            raise DeploymentError("a value does not fit its column's type", where=where) from exc
+    def translate(self, exc: BaseException, where: str) -> DatakitError:
+        assert isinstance(exc, psycopg2.Error)
+        if exc.pgcode is None and isinstance(exc, psycopg2.OperationalError) and exc.cursor is None:
+            return connection_error(exc, where)
+        return server_refusal(exc, where, DeploymentError, "PostgreSQL refused a statement")
+
+    def quotes_rows(self, exc: BaseException) -> bool:
+        return isinstance(exc, psycopg2.Error) and (exc.pgcode or "")[:2] in ("22", "23")
 
     # schemas
 
@@ -217,10 +212,3 @@ _ENUM_TYPES = text(
 def _keys(connection: Connection, query: TextClause, schemas: SchemaMap) -> set[TableKey]:
     rows = connection.execute(query, {"schemas": list(schemas.values())})
     return {(schema, str(name)) for place, name in rows for schema, home in schemas.items() if home == place}
-
-
-def _translate(exc: BaseException | None, where: str) -> DatakitError:
-    assert isinstance(exc, psycopg2.Error)
-    if exc.pgcode is None and isinstance(exc, psycopg2.OperationalError) and exc.cursor is None:
-        return connection_error(exc, where)
-    return server_refusal(exc, where, DeploymentError, "PostgreSQL refused a statement")

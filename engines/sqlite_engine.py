@@ -12,7 +12,6 @@ from uuid import uuid4
 from sqlalchemy import Connection, Engine, Table, column, create_engine, delete, event, select, table
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL, Dialect
-from sqlalchemy.exc import DatabaseError, StatementError
 
 from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError, TryAgainError
 from sqlmodel_framework.config.targets import TargetConfig
@@ -31,7 +30,7 @@ __all__ = ["SQLiteEngine"]
 class SQLiteEngine(TargetEngine):
     """SQLite. Foreign keys are enforced; each connection has its own transaction, in memory too."""
 
-    type = "sqlite"
+    kind = "sqlite"
     capabilities = Capabilities(
         transactional_ddl=True,
         cross_schema_foreign_keys=False,
@@ -41,6 +40,7 @@ class SQLiteEngine(TargetEngine):
         name_limit=None,
     )
     connection_options = frozenset({"timeout"})
+    driver_error = sqlite3.Error
 
     # connecting
 
@@ -77,14 +77,26 @@ class SQLiteEngine(TargetEngine):
         _configure(engine.sync_engine, target)
         return engine
 
-    @contextmanager
-    def errors(self, target: TargetConfig, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except DatakitError:
-            raise
-        except (DatabaseError, StatementError, sqlite3.Error) as exc:
-            raise _translate(exc, target, doing) from exc
+    def translate(self, exc: BaseException, where: str) -> DatakitError:
+        code = getattr(exc, "sqlite_errorname", "")
+        if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return TryAgainError(
+                "the SQLite database is locked by another connection",
+                where=where,
+                next_step="end that transaction",
+            )
+        if code.startswith(("SQLITE_CANTOPEN", "SQLITE_NOTADB", "SQLITE_AUTH")):
+            return ConfigurationError(
+                "the SQLite file cannot be opened as a database", where=where, seen=code
+            )
+        if code.startswith("SQLITE_FULL"):
+            return DeploymentError(
+                "the disk is full", where=where, seen=code, next_step="free space and run again"
+            )
+        if code.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_IOERR")):
+            return DeploymentError("the SQLite file cannot be written", where=where, seen=code)
+        seen = code if code.startswith("SQLITE_CONSTRAINT") else f"{code} {exc}".strip()
+        return DeploymentError("SQLite refused a statement", where=where, seen=seen)
 
     # schemas
 
@@ -218,25 +230,3 @@ def _remove_empty_database(path: Path) -> None:
     if objects == 0:
         for suffix in ("", "-journal", "-wal", "-shm"):
             Path(f"{path}{suffix}").unlink(missing_ok=True)
-
-
-def _translate(exc: Exception, target: TargetConfig, doing: str) -> DatakitError:
-    original = getattr(exc, "orig", None) or exc
-    code = getattr(original, "sqlite_errorname", "")
-    where = f"{doing}, {target.label}"
-    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return TryAgainError(
-            "the SQLite database is locked by another connection",
-            where=where,
-            next_step="end that transaction",
-        )
-    if code.startswith(("SQLITE_CANTOPEN", "SQLITE_NOTADB", "SQLITE_AUTH")):
-        return ConfigurationError("the SQLite file cannot be opened as a database", where=where, seen=code)
-    if code.startswith("SQLITE_FULL"):
-        return DeploymentError(
-            "the disk is full", where=where, seen=code, next_step="free space and run again"
-        )
-    if code.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_IOERR")):
-        return DeploymentError("the SQLite file cannot be written", where=where, seen=code)
-    seen = code if code.startswith("SQLITE_CONSTRAINT") else f"{code} {original}".strip()
-    return DeploymentError("SQLite refused a statement", where=where, seen=seen)

@@ -188,5 +188,5 @@ def _notes(live: LiveTarget, tables: Sequence[Table]) -> Iterator[str]:
             if key.column.table.schema != table.schema:
                 yield (
                     f"{table.fullname}.{key.parent.name}: the foreign key to {key.column.table.fullname} crosses schemas,"
-                    f" which {live.engine.type} cannot store"
+                    f" which {live.engine.kind} cannot store"
                 )

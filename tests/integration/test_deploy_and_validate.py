@@ -252,7 +252,7 @@ def test_named_schemas(target: TargetConfig, write_kit: Callable[..., Path], wor
         )
     if not target.ends_with_process:
         target.live.drop_created()
-        assert schema not in inspect(engine).get_schema_names() or engine_of(target).type == "sqlite"
+        assert schema not in inspect(engine).get_schema_names() or engine_of(target).kind == "sqlite"
 
 
 def test_a_foreign_key_is_enforced(target: TargetConfig, write_kit: Callable[..., Path]) -> None:

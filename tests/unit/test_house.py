@@ -84,7 +84,7 @@ def test_engines_have_the_same_methods_in_the_same_order() -> None:
         ]
         assert own == sorted(own, key=order.index), type(engine).__name__
         public = [n for n in vars(type(engine)) if not n.startswith("_") and n not in order]
-        assert public == ["type", "capabilities", "connection_options"]
+        assert public == ["kind", "capabilities", "connection_options", "driver_error"]
         for name in own:
             assert _shape(getattr(type(engine), name)) == _shape(getattr(TargetEngine, name)), name
 
@@ -99,7 +99,7 @@ def test_our_engines_come_through_entry_points() -> None:
     assert {"mysql", "postgres", "sqlite"} <= points
     assert set(installed_engines()) == points
     for name, engine in installed_engines().items():
-        assert engine.type == name
+        assert engine.kind == name
 
 
 def test_errors_have_four_parts_and_a_code() -> None:

@@ -149,4 +149,4 @@ def test_times_are_converted_to_utc() -> None:
 def test_a_naive_time_is_refused() -> None:
     naive = datetime(2024, 3, 1, tzinfo=UTC).replace(tzinfo=None)
     with pytest.raises(ValueError, match="naive"):
-        UTCDateTime().process_bind_param(naive, DIALECTS["sqlite"])  # noqa: DTZ001
+        UTCDateTime().process_bind_param(naive, DIALECTS["sqlite"])
