@@ -84,7 +84,7 @@ def read_tables(
         for (_, name), listed in columns.items():
             found = (place, name)
             readings[schema, name] = TableReading(
-                columns={c["name"]: _column(c, connection.dialect) for c in listed},
+                columns={c["name"]: _column(c, connection.dialect, home_of) for c in listed},
                 primary_key=tuple(keys[found]["constrained_columns"]),
                 foreign_keys=frozenset(
                     _foreign_key(k, schema, home_of, default) for k in foreign_keys.get(found, ())
@@ -93,10 +93,14 @@ def read_tables(
     return readings
 
 
-def _column(column: Any, dialect: Dialect) -> ColumnReading:
-    return ColumnReading(
-        name=column["name"], type=_type_text(column["type"], dialect), nullable=column["nullable"]
-    )
+def _column(column: Any, dialect: Dialect, home_of: Mapping[str | None, str | None]) -> ColumnReading:
+    text = _type_text(column["type"], dialect)
+    for place, home in home_of.items():
+        if place is not None:
+            # A named type stands in the scratch schema on one side and in its own on the other.
+            prefix = dialect.identifier_preparer.quote_schema(place)
+            text = text.replace(f"{prefix}.", "" if home is None else f"{home}.")
+    return ColumnReading(name=column["name"], type=text, nullable=column["nullable"])
 
 
 def _type_text(sql_type: types.TypeEngine[Any], dialect: Dialect) -> str:
