@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from sqlalchemy import Connection, Engine, Table, create_engine, insert
+from sqlalchemy import Connection, Engine, Table, create_engine
 from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.schema import CreateSchema, DropSchema
@@ -216,16 +216,17 @@ class TargetEngine(ABC):
     # rows
 
     def insert(self, connection: Connection, table: Table, batches: Iterable[pa.RecordBatch]) -> int:
-        """Insert record batches whose columns are columns of the table; gives the number of rows."""
+        """Insert record batches whose columns are columns of the table; gives the number of rows.
+
+        Raises RowError for values that the type of their column refuses.
+        """
+        from sqlmodel_framework.engines.insert_rows import insert_batch
+
         rows = 0
-        decode = _json_columns(table)
         for batch in batches:
-            records = batch.to_pylist()
-            for name in decode.intersection(batch.schema.names):
-                _decode_json(records, name)
-            if records:
-                connection.execute(insert(table), records)
-            rows += len(records)
+            if batch.num_rows:
+                insert_batch(connection, table, batch)
+            rows += batch.num_rows
         return rows
 
     # shared
@@ -257,20 +258,6 @@ class TargetEngine(ABC):
                         expected=f"at most {limit}",
                         next_step="give the table or column a shorter name",
                     )
-
-
-def _json_columns(table: Table) -> set[str]:
-    from sqlalchemy import ARRAY, JSON
-
-    return {column.name for column in table.columns if isinstance(column.type, (JSON, ARRAY))}
-
-
-def _decode_json(records: list[dict[str, Any]], name: str) -> None:
-    import json
-
-    for record in records:
-        if record[name] is not None:
-            record[name] = json.loads(record[name])
 
 
 @cache

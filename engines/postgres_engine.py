@@ -12,7 +12,7 @@ from sqlalchemy import ARRAY, Connection, Engine, Table, TextClause, create_engi
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.engine import URL, Dialect
 
-from sqlmodel_framework.base.connectors.postgres_errors import connection_error, server_refusal
+from sqlmodel_framework.base.connectors.postgres_errors import connection_error, quotes_rows, server_refusal
 from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.base import Capabilities, TargetEngine
@@ -117,7 +117,7 @@ class PostgresEngine(TargetEngine):
         return server_refusal(exc, where, DeploymentError, "PostgreSQL refused a statement")
 
     def quotes_rows(self, exc: BaseException) -> bool:
-        return isinstance(exc, psycopg2.Error) and (exc.pgcode or "")[:2] in ("22", "23")
+        return isinstance(exc, psycopg2.Error) and quotes_rows(exc)
 
     # schemas
 

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+if __name__ == "__main__":
+    # Python puts this folder first, where its files would hide modules of the same name, such as `demo`.
+    sys.path[:] = [
+        entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).resolve().parent
+    ]
+    if find_spec("sqlmodel_framework") is None:
+        sys.exit("error: data-platform-framework is not installed; next: pip install -e . in its repository")
 
 import typer
 
@@ -232,7 +241,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path[:] = [
-        entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).resolve().parent
-    ]
     main()

@@ -5,55 +5,47 @@ Reading a kit runs its code, as importing any package does. Every failure of eve
 
 from __future__ import annotations
 
-import importlib.util
+import ast
 import os
+import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
-from sqlalchemy import Table
-from sqlalchemy.orm import registry
-from sqlmodel import SQLModel
+from sqlalchemy import MetaData, Table
+from sqlalchemy.exc import InvalidRequestError
 
 from sqlmodel_framework.base.errors import DiscoveryError
 from sqlmodel_framework.utils.kit_import import (
-    ImportRoot,
+    KitSource,
+    Reading,
+    as_written,
+    home_of,
     import_lock,
-    import_module_of_kit,
     importing,
-    root_of,
-    scope_of,
+    metadata_of,
 )
-from sqlmodel_framework.utils.tables import TableLike
+from sqlmodel_framework.utils.tables import TableLike, TableScope, is_table_class, table_of, why_no_table
 
 __all__ = ["Datakit", "discover_datakit_modules", "discover_sqlmodel_classes", "load_datakit"]
 
-_SKIPPED_FOLDERS = frozenset(
-    {
-        "__pycache__",
-        "alembic",
-        "build",
-        "dist",
-        "migrations",
-        "node_modules",
-        "site-packages",
-        "test",
-        "tests",
-        "venv",
-    }
-)
-_SKIPPED_FILES = frozenset({"__main__.py", "conftest.py", "noxfile.py", "setup.py"})
+_FOLDERS_NOT_READ = frozenset({"alembic", "build", "dist", "migrations", "test", "tests"})
+_FOLDERS_OF_TOOLS = frozenset({"__pycache__", "node_modules", "site-packages"})
+_FILES_NOT_READ = frozenset({"__main__.py", "conftest.py", "noxfile.py", "setup.py"})
+_TWICE = "two classes of the datakit define the same table"
 
 
 @dataclass(frozen=True)
 class Datakit:
-    """A datakit as read from its folder.
+    """A datakit as it was when it was first read.
 
-    `tables` holds classes, and tables without a class such as link tables, in the order of their files. `side_effects`
-    names files that a module made while it was imported. `skipped` says which classes are no tables and why.
+    `tables` holds classes, and tables without a class such as link tables, in the order of their files. `skipped` says
+    which classes are no tables, and which files and folders were not read, and why. `side_effects` names files that
+    appeared in the kit or in the working folder while it was imported.
     """
 
     name: str
@@ -61,22 +53,36 @@ class Datakit:
     modules: tuple[ModuleType, ...]
     tables: tuple[TableLike, ...]
     skipped: tuple[str, ...] = ()
-    side_effects: tuple[Path, ...] = field(default=())
+    side_effects: tuple[Path, ...] = ()
 
 
 _kits: dict[Path, Datakit] = {}
+_being_read: list[Path] = []
 
 
 def load_datakit(kit: str | os.PathLike[str]) -> Datakit:
     """Read a datakit from a folder or an importable name; the same kit gives the same classes at every call.
 
+    For that, a kit and its classes stay in memory until the process ends. While a kit is imported, SQLModel's MetaData
+    is the kit's in every thread: let other threads import table classes before, or by this function as well.
+
     Raises DiscoveryError for a path that is none, for modules that fail (all of them, with file and line), and for a
     kit without tables (with every module seen and every class skipped).
     """
-    folder = _folder_of(kit)
+    folder, name = _folder_of(kit)
     with import_lock:
+        if folder in _being_read:
+            raise DiscoveryError(
+                "the datakit reads itself while it is being imported",
+                where=str(folder),
+                next_step="call discovery below `if __name__ == '__main__':`, or from outside of the folder",
+            )
         if folder not in _kits:
-            _kits[folder] = _read(folder)
+            _being_read.append(folder)
+            try:
+                _kits[folder] = _read(folder, name)
+            finally:
+                _being_read.pop()
         return _kits[folder]
 
 
@@ -86,171 +92,292 @@ def discover_datakit_modules(kit: str | os.PathLike[str]) -> list[ModuleType]:
 
 
 def discover_sqlmodel_classes(modules: Iterable[ModuleType]) -> list[TableLike]:
-    """The table classes that these modules define, each once, in the order of the files, with link tables that have no class."""
+    """The table classes that these modules define, each once, in the order of the files; then tables without a class.
+
+    A package given here stands for its modules too. What the modules import from another kit is not theirs.
+    """
     listed = list(modules)
     names = {module.__name__ for module in listed}
-    classes = [cls for module in listed for cls in _classes_of(module) if _is_table(cls)]
-    covered = {cls.__table__ for cls in classes}  # type: ignore[attr-defined]
-    tables = [
-        value
-        for module in listed
-        for value in vars(module).values()
-        if isinstance(value, Table) and value not in covered
+    packages = tuple(f"{module.__name__}." for module in listed if hasattr(module, "__path__"))
+    values = [value for module in listed for value in vars(module).values()]
+    of_kits = {metadata for module in listed if (metadata := metadata_of(module)) is not None}
+    mapped = [value for value in values if is_table_class(value)]
+    classes = [
+        cls
+        for cls in mapped
+        if cls.__module__ in names or cls.__module__.startswith(packages) or table_of(cls).metadata in of_kits
     ]
-    own = [cls for cls in classes if cls.__module__ in names]
-    return list(dict.fromkeys([*own, *tables]))
+    own = (
+        of_kits | {table_of(cls).metadata for cls in classes} | {v for v in values if isinstance(v, MetaData)}
+    )
+    with_class = {table_of(cls) for cls in mapped}
+    if any(metadata_of(module) is None for module in listed):
+        with import_lock:
+            shared = TableScope.in_use()
+        own.add(shared.metadata)
+        with_class |= {mapper.local_table for mapper in shared.registry.mappers}
+    tables = [v for v in values if isinstance(v, Table) and v.metadata in own and v not in with_class]
+    return list(dict.fromkeys([*classes, *tables]))
 
 
-def _folder_of(kit: str | os.PathLike[str]) -> Path:
-    path = Path(kit)
-    if path.is_dir():
-        return path.resolve()
-    text = os.fspath(kit)
-    if path.exists():
+def _folder_of(kit: str | os.PathLike[str]) -> tuple[Path, str | None]:
+    """The folder of a kit, and its importable name if that was given."""
+    text, path = os.fspath(kit), Path(kit)
+    if text and path.is_dir():
+        return path.resolve(), None
+    if text and path.exists():
+        raise DiscoveryError("a datakit is a folder, not a file", seen=text, next_step=f"pass {path.parent}")
+    if not all(part.isidentifier() for part in text.split(".")):
         raise DiscoveryError(
-            "a datakit is a folder, not a file", seen=text, next_step=f"pass {path.parent or '.'}"
+            "no such folder", seen=text or "''", next_step="pass a datakit's folder or an importable name"
         )
-    if not text or not all(part.isidentifier() for part in text.split(".")):
-        raise DiscoveryError(
-            "no such folder", seen=text, next_step="pass a datakit's folder or an importable name"
-        )
-    try:
-        spec = importlib.util.find_spec(text)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None or not spec.submodule_search_locations:
+    home = home_of(text)
+    if home is None:
         raise DiscoveryError(
             "no such folder, and no package of that name can be imported",
             seen=text,
             next_step="pass a datakit's folder, or install the package",
         )
-    return Path(next(iter(spec.submodule_search_locations))).resolve()
-
-
-def _read(folder: Path) -> Datakit:
-    files = list(_module_files(folder))
-    root = root_of(_source_folder(folder))
-    before = _snapshot(folder)
-    known = set(sys.modules)
-    modules, failures = _import_all(root, folder, files)
-    side_effects = sorted(_snapshot(folder) - before)
-    if failures:
-        _forget(folder, known)
+    if not home.is_dir():
         raise DiscoveryError(
-            f"{len(failures)} of {len(files)} modules of the datakit cannot be imported",
-            where=str(folder),
-            seen="\n  " + "\n  ".join(failures),
+            "a datakit is a package, not a module",
+            seen=f"{text}, which is {home}.py",
+            next_step=f"pass {text.rpartition('.')[0] or home.parent}",
         )
-    tables = discover_sqlmodel_classes(modules)
-    skipped = tuple(_skipped_classes(modules))
-    if not tables:
-        _forget(folder, known)
-        raise _no_tables(folder, files, skipped)
-    _refuse_duplicates(folder, tables)
-    return Datakit(folder.name, folder, tuple(modules), tuple(tables), skipped, tuple(side_effects))
+    return home, text
 
 
-def _source_folder(folder: Path) -> Path:
-    """The folder that module names count from: src/ where the layout has one and the folder itself is no package."""
+@dataclass
+class _Files:
+    """What a kit's folder holds: modules, files and folders that are not read, and such that cannot be read."""
+
+    modules: list[Path] = field(default_factory=list)
+    not_read: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+
+    @classmethod
+    def below(cls, folder: Path) -> _Files:
+        found, seen = cls(), set()
+        for parent, folders, names in os.walk(folder, onerror=found._cannot_read):
+            folders[:] = sorted(name for name in folders if found._is_read(Path(parent, name)))
+            for name in sorted(names, key=lambda name: (name != "__init__.py", name)):
+                path = Path(parent, name)
+                if path.suffix != ".py" or name.startswith("."):
+                    continue
+                if name in _FILES_NOT_READ or name.startswith("test_"):
+                    found.not_read.append(
+                        f"file {path.relative_to(folder)}: its name is not that of a kit's module"
+                    )
+                elif path.resolve() in seen:
+                    found.not_read.append(f"file {path.relative_to(folder)}: a link to another of the kit")
+                else:
+                    seen.add(path.resolve())
+                    found.modules.append(path)
+        return found
+
+    def _is_read(self, folder: Path) -> bool:
+        if _is_of_tools(folder):
+            return False
+        if folder.is_symlink():
+            self.not_read.append(f"folder {folder.name}: a link")
+        elif folder.name in _FOLDERS_NOT_READ:
+            self.not_read.append(f"folder {folder.name}: its name is not that of a kit's modules")
+        else:
+            return True
+        return False
+
+    def _cannot_read(self, error: OSError) -> None:
+        self.unreadable.append(f"{error.filename}: {type(error).__name__}: {error.strerror}")
+
+
+def _code_folder(folder: Path) -> Path:
+    """The folder that module names count from: `src` where the layout has one and no module is beside it."""
     source = folder / "src"
-    return source if source.is_dir() and not (folder / "__init__.py").is_file() else folder
+    beside = {path.name for path in folder.glob("*.py")} - _FILES_NOT_READ
+    return source if source.is_dir() and not beside and not (source / "__init__.py").is_file() else folder
 
 
-def _module_files(folder: Path) -> Iterator[Path]:
-    source = _source_folder(folder)
-    for parent, folders, names in os.walk(source):
-        folders[:] = sorted(
-            name
-            for name in folders
-            if name not in _SKIPPED_FOLDERS and "." not in name and not _is_environment(Path(parent, name))
+def _read(folder: Path, name: str | None) -> Datakit:
+    before = _files_around(folder)
+    code = _code_folder(folder)
+    found = _Files.below(code)
+    first: list[Path] = []
+    while True:
+        order = [*first, *(file for file in found.modules if file not in first)]
+        with importing(KitSource(folder, code, name), order) as reading:
+            raised = _import_all(reading, order)
+            entry = _entry_to_circle(raised)
+            if entry is None or entry in first:
+                _refuse_failures(reading, found, raised)
+                read = _datakit(folder, found, [reading.module(file) for file in found.modules])
+                return replace(read, side_effects=tuple(sorted(_files_around(folder) - before)))
+            reading.undo()
+        first.insert(0, entry)
+
+
+def _import_all(reading: Reading, files: Iterable[Path]) -> dict[Path, BaseException]:
+    """Import each file; gives what those raised that failed."""
+    raised: dict[Path, BaseException] = {}
+    for file in files:
+        try:
+            reading.module(file)
+        except (Exception, SystemExit) as exc:  # noqa: BLE001 - a kit's module may raise anything
+            raised[file] = exc
+    return raised
+
+
+def _entry_to_circle(raised: Mapping[Path, BaseException]) -> Path | None:
+    """The file to import first, for modules that import one another and can do so in one order only."""
+    for exc in raised.values():
+        if isinstance(exc, ImportError | AttributeError) and "partially initialized module" in str(exc):
+            files = [Path(frame.f_code.co_filename) for frame, _ in traceback.walk_tb(exc.__traceback__)]
+            return next((file for file in reversed(files) if file in raised), None)
+    return None
+
+
+def _datakit(folder: Path, found: _Files, modules: Sequence[ModuleType]) -> Datakit:
+    tables = discover_sqlmodel_classes(modules)
+    skipped = [*found.not_read, *_hidden_files(folder, found.modules, modules)]
+    skipped += _skipped_classes(folder, modules)
+    if not tables:
+        seen = [*(f"module {_shown(file, folder)}" for file in found.modules), *skipped]
+        raise DiscoveryError(
+            "the datakit defines no table",
+            where=str(folder),
+            seen=_listed(seen) if seen else "no Python module",
+            expected="classes declared with table=True",
         )
-        for name in sorted(names, key=lambda name: (name != "__init__.py", name)):
-            if name.endswith(".py") and name not in _SKIPPED_FILES and not name.startswith(("test_", ".")):
-                yield Path(parent, name)
+    _refuse_duplicates(folder, tables)
+    return Datakit(folder.name, folder, tuple(dict.fromkeys(modules)), tuple(tables), tuple(skipped))
 
 
-def _is_environment(folder: Path) -> bool:
-    return (folder / "pyvenv.cfg").is_file()
+def _hidden_files(folder: Path, files: Iterable[Path], modules: Iterable[ModuleType]) -> Iterator[str]:
+    for file, module in zip(files, modules, strict=True):
+        if not file.samefile(str(module.__file__)):
+            yield f"file {_shown(file, folder)}: hidden by {_shown(module.__file__, folder)}"
 
 
-def _import_all(root: ImportRoot, folder: Path, files: list[Path]) -> tuple[list[ModuleType], list[str]]:
-    modules: list[ModuleType] = []
-    failures: list[str] = []
-    with importing(root, folder):
-        for path in files:
-            try:
-                modules.append(import_module_of_kit(root, path))
-            except (Exception, SystemExit) as exc:  # noqa: BLE001 - a kit's module may raise anything
-                failures.append(_failure(path, folder, exc))
-    return modules, failures
+def _skipped_classes(folder: Path, modules: Iterable[ModuleType]) -> Iterator[str]:
+    for module in dict.fromkeys(modules):
+        for value in vars(module).values():
+            if isinstance(value, type) and value.__module__ == module.__name__ and not is_table_class(value):
+                yield f"{_described(value, folder)}: {why_no_table(value)}"
 
 
-def _failure(path: Path, folder: Path, exc: BaseException) -> str:
-    what = "calls sys.exit" if isinstance(exc, SystemExit) else f"{type(exc).__name__}: {exc}"
-    if isinstance(exc, SyntaxError) and exc.filename:
-        return f"{path.relative_to(folder)}: {exc.filename}, line {exc.lineno}: {what}"
-    frames = [f for f in traceback.extract_tb(exc.__traceback__) if Path(f.filename).is_relative_to(folder)]
-    line = f"{frames[-1].filename}, line {frames[-1].lineno}: " if frames else ""
-    return f"{path.relative_to(folder)}: {line}{what}"
+def _refuse_duplicates(folder: Path, tables: Iterable[TableLike]) -> None:
+    """Raise for two tables of one name; in a kit with a MetaData of its own, SQLAlchemy does not notice them."""
+    homes: dict[str, TableLike] = {}
+    for item in tables:
+        first = homes.setdefault(table_of(item).fullname, item)
+        if table_of(first) is not table_of(item):
+            raise DiscoveryError(
+                _TWICE,
+                where=str(folder),
+                seen=f"{table_of(item).fullname} by {_described(first, folder)} and by {_described(item, folder)}",
+                next_step="rename one of the tables",
+            )
 
 
-def _forget(folder: Path, known: set[str]) -> None:
-    """Take a kit that failed out of the process again, so that a corrected one can be read."""
-    for name in set(sys.modules) - known:
-        file = getattr(sys.modules[name], "__file__", None)
-        if file and Path(file).is_relative_to(folder):
-            del sys.modules[name]
-    scope = scope_of(folder)
-    scope.metadata.clear()
-    scope.registry = registry(metadata=scope.metadata)
+def _described(item: type | Table, folder: Path) -> str:
+    if isinstance(item, Table):
+        return "a Table without a class"
+    file = getattr(sys.modules.get(item.__module__), "__file__", None)
+    return f"class {item.__name__}" + (f" ({_shown(file, folder)})" if file else "")
 
 
-def _snapshot(folder: Path) -> set[Path]:
-    """Files in the kit and the working folder, to see what an import made."""
-    ignored = _SKIPPED_FOLDERS - {"test", "tests"}
-    found = {path for path in Path.cwd().iterdir() if path.is_file()}
+def _refuse_failures(reading: Reading, found: _Files, raised: Mapping[Path, BaseException]) -> None:
+    failures = list({id(exc): exc for exc in raised.values()}.values())
+    lines = [*found.unreadable, *(_failure(reading, raised, exc) for exc in failures)]
+    if not lines:
+        return
+    what = f"{len(raised)} of {len(found.modules)} modules of the datakit cannot be imported"
+    next_step = "correct what is listed, then read the datakit again"
+    if not found.unreadable and all(map(_table_defined_twice, failures)):
+        what, next_step = _TWICE, "rename one of the tables"
+    raise DiscoveryError(what, where=str(reading.kit.folder), seen=_listed(lines), next_step=next_step)
+
+
+def _failure(reading: Reading, raised: Mapping[Path, BaseException], exc: BaseException) -> str:
+    """Where a failure comes from, what it is, and which modules fail because they import that one."""
+    folder = reading.kit.folder
+    files = [file for file, known in raised.items() if known is exc]
+    origin = next((file for file, known in reading.failures.items() if known is exc), files[0])
+    line = _line_in(origin, exc)
+    where = _shown(origin, folder) + (f", line {line}" if line else "")
+    importers = ", ".join(_shown(file, folder) for file in files if file != origin)
+    return f"{where}: {_reason(reading, exc, origin, line)}" + (
+        f" (imported by {importers})" if importers else ""
+    )
+
+
+def _line_in(file: Path, exc: BaseException) -> int | None:
+    if isinstance(exc, SyntaxError) and exc.filename == str(file):
+        return exc.lineno
+    lines = [
+        line for frame, line in traceback.walk_tb(exc.__traceback__) if frame.f_code.co_filename == str(file)
+    ]
+    return lines[-1] if lines else None
+
+
+def _reason(reading: Reading, exc: BaseException, file: Path, line: int | None) -> str:
+    if isinstance(exc, SystemExit):
+        return "calls sys.exit"
+    table = _table_defined_twice(exc)
+    if table is not None:
+        first = _definition_of(table, reading, exc)
+        return f"{_class_at(file, line)} defines the table {table}" + (
+            f", and so does {first}" if first else " again"
+        )
+    text = " ".join(as_written(exc.msg if isinstance(exc, SyntaxError) else str(exc)).split())
+    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
+
+
+def _table_defined_twice(exc: BaseException) -> str | None:
+    found = (
+        re.match("Table '(.+)' is already defined", str(exc))
+        if isinstance(exc, InvalidRequestError)
+        else None
+    )
+    return found[1] if found else None
+
+
+def _definition_of(table: str, reading: Reading, exc: BaseException) -> str | None:
+    """The class that defined a table first: in a module that was read, or in the one that failed."""
+    names = [vars(module) for module in reading.loaded()]
+    names += [frame.f_globals for frame, _ in traceback.walk_tb(exc.__traceback__)]
+    for value in (value for namespace in names for value in namespace.values()):
+        if is_table_class(value) and table_of(value) is reading.metadata.tables.get(table):
+            return _described(value, reading.kit.folder)
+    return None
+
+
+def _class_at(file: Path, line: int | None) -> str:
+    classes = [node for node in ast.walk(ast.parse(file.read_bytes())) if isinstance(node, ast.ClassDef)]
+    around = [node.name for node in classes if line and node.lineno <= line <= (node.end_lineno or line)]
+    return f"class {around[-1]}" if around else "a Table without a class"
+
+
+def _shown(file: str | Path | None, folder: Path) -> str:
+    path = Path(str(file))
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+
+
+def _listed(lines: Iterable[str]) -> str:
+    return "\n  " + "\n  ".join(lines)
+
+
+def _files_around(folder: Path) -> set[Path]:
+    """The files of a kit, and those directly in the working folder."""
+    found = set()
+    with suppress(OSError):
+        found = {path for path in Path.cwd().iterdir() if path.is_file()}
     for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name not in ignored and not name.startswith(".")]
+        folders[:] = [name for name in folders if not _is_of_tools(Path(parent, name))]
         found.update(Path(parent, name) for name in names)
     return found
 
 
-def _classes_of(module: ModuleType) -> list[type[SQLModel]]:
-    return [
-        value for value in vars(module).values() if isinstance(value, type) and issubclass(value, SQLModel)
-    ]
-
-
-def _is_table(cls: type[SQLModel]) -> bool:
-    return isinstance(getattr(cls, "__table__", None), Table) and "__table__" in vars(cls)
-
-
-def _skipped_classes(modules: Iterable[ModuleType]) -> Iterator[str]:
-    for module in modules:
-        for cls in _classes_of(module):
-            if cls.__module__ == module.__name__ and not _is_table(cls):
-                yield f"{module.__name__}.{cls.__name__}: no table=True"
-
-
-def _no_tables(folder: Path, files: list[Path], skipped: Iterable[str]) -> DiscoveryError:
-    seen = [f"module {path.relative_to(folder)}" for path in files]
-    classes = [f"class {line}" for line in skipped]
-    return DiscoveryError(
-        "the datakit defines no table",
-        where=str(folder),
-        seen="\n  " + "\n  ".join([*seen, *classes]) if seen else "no Python module",
-        expected="classes declared with table=True",
+def _is_of_tools(folder: Path) -> bool:
+    return (
+        folder.name in _FOLDERS_OF_TOOLS or folder.name.startswith(".") or (folder / "pyvenv.cfg").is_file()
     )
-
-
-def _refuse_duplicates(folder: Path, tables: Iterable[TableLike]) -> None:
-    homes: dict[str, TableLike] = {}
-    for item in tables:
-        table = item if isinstance(item, Table) else item.__table__  # type: ignore[attr-defined]
-        other = homes.setdefault(table.fullname, item)
-        if other is not item:
-            raise DiscoveryError(
-                "two classes of the datakit define a table of the same name",
-                where=str(folder),
-                seen=table.fullname,
-            )

@@ -1,314 +1,474 @@
 """Import the modules of a datakit: each file once, under one name, with a MetaData and mapper registry of its kit's own.
 
-Two kinds of folders exist. One is part of an importable package: its modules get their ordinary names. Any other gets
-a synthetic package, named after the folder and its path, so that two kits with equal module names live side by side.
-The names that the kit's own code uses (`import film`, `from my_kit.film import …`) lead to the same module objects.
+A kit that an ordinary import finds gets its ordinary names. Any other is named below a package that stands for the
+folder around it (`datakit_1a2b3c4d.my-kit.film`), so that kits with equal names live side by side.
+
+The import statements in a kit, and no others, find its modules and its neighbours as if their folders were on
+`sys.path`: each module of a kit has an `__import__` of its own. So neither `sys.path` nor `sys.modules` is bent, a
+library that imports its `utils` meanwhile gets its own, and an import inside a function works long after discovery.
 """
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import importlib
 import os
 import re
 import sys
+import sysconfig
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
-from sqlalchemy import MetaData
-from sqlalchemy.orm import registry
-from sqlmodel import SQLModel
+from sqlalchemy import MetaData, Table
+from sqlalchemy.orm import class_mapper
 
-__all__ = [
-    "ImportRoot",
-    "KitScope",
-    "import_lock",
-    "import_module_of_kit",
-    "importing",
-    "root_of",
-    "scope_of",
-]
+from sqlmodel_framework.utils.tables import TableScope, is_table_class, table_of
+
+__all__ = ["KitSource", "Reading", "as_written", "home_of", "import_lock", "importing", "metadata_of"]
 
 import_lock = threading.RLock()
-"""Held while kits are imported: the import state and SQLModel's MetaData are the process's."""
+"""Hold it while kits are imported: the import state and SQLModel's MetaData are the process's."""
 
-
-@dataclass
-class KitScope:
-    """The MetaData and registry of one kit."""
-
-    metadata: MetaData
-    registry: registry
-
-    @classmethod
-    def new(cls) -> KitScope:
-        """An empty scope."""
-        metadata = MetaData()
-        return cls(metadata, registry(metadata=metadata))
+_STAND_IN = re.compile(r"\bdatakit_[0-9a-f]{8}\b\.?")
+_DOT = "\u2024"  # in the name of a module, for a dot in the name of its file or folder
+_NEVER_HIDDEN = sys.stdlib_module_names | {"pydantic", "sqlalchemy", "sqlmodel", "sqlmodel_framework"}
+_INSTALLED = {Path(sysconfig.get_path(place)).resolve() for place in ("purelib", "platlib")}
 
 
 @dataclass(frozen=True)
-class ImportRoot:
-    """A folder that module names count from. `package` is the package it is: ordinary or synthetic, "" for sys.path."""
+class KitSource:
+    """Where the modules of a kit are and what they are called.
+
+    `code` is the folder their names count from, such as `src`; `name` is the kit's importable name, if it was given.
+    """
 
     folder: Path
-    package: str
+    code: Path
+    name: str | None = None
+    _packages: dict[Path, str] = field(default_factory=dict, compare=False, repr=False)
 
     def name_of(self, path: Path) -> str:
-        """The one name of a module file or package folder below this root."""
-        parts = list(path.relative_to(self.folder).with_suffix("").parts)
-        if parts and parts[-1] == "__init__":
-            parts.pop()
-        return ".".join([*([self.package] if self.package else []), *parts])
+        """The one name of a module file or package folder of this kit."""
+        module = _module(path)
+        if self.name is not None:
+            return ".".join([self.name, *_escaped(module.relative_to(self.folder))])
+        if self.code == self.folder or not module.is_relative_to(self.code):
+            return self._name_below(self.folder, module)
+        return self._name_below(self.code / module.relative_to(self.code).parts[0], module)
+
+    def _name_below(self, unit: Path, module: Path) -> str:
+        top = _top(unit)
+        if top not in self._packages:
+            known = _loaded_as(top) or _ordinary_name(top)
+            self._packages[top] = known or ".".join([_stand_in(top.parent), *_escaped(Path(top.name))])
+        return ".".join([self._packages[top], *_escaped(module.relative_to(top))])
+
+    def own_name(self, name: str, wanted: Sequence[str] = ()) -> str | None:
+        """What an absolute import in this kit means: a module of the kit or a neighbour; None for any other."""
+        head, *rest = name.split(".")
+        place = next((place for place in self._lookups(head) if _is_there(place / head)), None)
+        if place is not None:
+            return (
+                None if self._is_library(head) and _offers(name, wanted) else self._name_in(place, head, rest)
+            )
+        home = home_of(name)
+        return self.name_of(home) if home is not None and home.is_relative_to(self.folder) else None
+
+    def _lookups(self, head: str) -> list[Path]:
+        around = [folder.parent for folder in self.folder.parents if folder.name == head]
+        return [self.code, self.folder, _top(self.folder).parent, *around]
+
+    def _is_library(self, head: str) -> bool:
+        """In a package an installed library comes before a module, as ever; beside a loose file only the core ones."""
+        home = home_of(head) if _is_package(self.folder) else None
+        return head in _NEVER_HIDDEN or (home is not None and home.parent in _INSTALLED)
+
+    def _name_in(self, place: Path, head: str, rest: Sequence[str]) -> str:
+        module = place.joinpath(head, *rest)
+        if module.is_relative_to(self.folder):
+            return self.name_of(module)
+        unit = place / head
+        for part in rest:
+            if not self.folder.is_relative_to(unit):
+                break
+            unit /= part
+        return self._name_below(unit, module)
+
+    def import_module(
+        self,
+        name: str,
+        globals: Mapping[str, object] | None = None,  # noqa: A002 - `__import__` names them so
+        locals: Mapping[str, object] | None = None,  # noqa: A002
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> ModuleType:
+        """What an import statement in this kit does, in place of `__import__`."""
+        own = None if level else self.own_name(name, fromlist or ())
+        if own is None or own == name:
+            return builtins.__import__(name, globals, locals, fromlist or (), level)
+        if fromlist:
+            return builtins.__import__(own, globals, locals, fromlist)
+        return self._import_and_bind(name.split("."))
+
+    def _import_and_bind(self, parts: Sequence[str]) -> ModuleType:
+        """What `import a.b.c` does: it binds `a`, which leads to the others."""
+        names = [".".join(parts[: count + 1]) for count in range(len(parts))]
+        modules = [importlib.import_module(self.own_name(name) or name) for name in names]
+        for parent, part, child in zip(modules, parts[1:], modules[1:], strict=False):
+            if not hasattr(parent, part):
+                setattr(parent, part, child)
+        return modules[0]
 
 
-_scopes: dict[Path, KitScope] = {}
-_failed: dict[str, BaseException] = {}
+@dataclass(frozen=True)
+class _Owner:
+    """The kit or library that a module belongs to. `source` is None for one that only an ordinary import finds."""
+
+    scope: TableScope
+    source: KitSource | None
+    tables_before: frozenset[Table]
+
+    @classmethod
+    def of(cls, loaded: Iterable[ModuleType | None], source: KitSource | None) -> _Owner:
+        """In the scope of those of its modules that are loaded already; else in a new one."""
+        scopes = (
+            scope for module in loaded if module is not None and (scope := _scope_of(module)) is not None
+        )
+        scope = next(scopes, None) or TableScope.new()
+        return cls(scope, source, frozenset(scope.metadata.tables.values()))
+
+    def new_tables(self) -> list[Table]:
+        """The tables that were defined during this reading."""
+        return [table for table in self.scope.metadata.tables.values() if table not in self.tables_before]
 
 
-def scope_of(folder: Path) -> KitScope:
-    """The scope of the kit in this folder: always the same one."""
-    return _scopes.setdefault(folder.resolve(), KitScope.new())
+class _KitLoader(SourceFileLoader):
+    """Runs a module in its owner's scope; one that failed is not run again while the same kit is being read."""
+
+    def __init__(self, name: str, path: str, owner: _Owner, reading: Reading) -> None:
+        super().__init__(name, path)
+        self.owner = owner
+        self._reading = reading
+
+    def set_data(self, path: str, data: object, *, _mode: int = 0o666) -> None:
+        """Write no bytecode: nothing is left in a kit."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        failures = self._reading.failures
+        path = Path(self.path)
+        if path in failures:
+            self._fail_again(module, failures[path])
+            return
+        self._reading.ran[module.__name__] = self.owner
+        if self.owner.source is not None:
+            vars(module)["__builtins__"] = {**vars(builtins), "__import__": self.owner.source.import_module}
+        try:
+            with self.owner.scope.entered():
+                super().exec_module(module)
+        except (Exception, SystemExit) as exc:
+            failures[path] = exc
+            raise
+        for value in vars(module).values():
+            if is_table_class(value):
+                type.__setattr__(
+                    value, "metadata", table_of(value).metadata
+                )  # it would be inherited from SQLModel
+
+    def _fail_again(self, module: ModuleType, exc: BaseException) -> None:
+        """Raise again. A package of the kit stays instead, empty, so that its other modules can be read."""
+        if self.owner.source is not self._reading.kit or not hasattr(module, "__path__"):
+            raise exc
+
+        def refuse(name: str) -> object:
+            raise AttributeError(name) if name.startswith("__") else exc
+
+        vars(module)["__getattr__"] = refuse
 
 
-def root_of(folder: Path) -> ImportRoot:
-    """Where names count from for a kit's folder: an imported or importable package around it, else a synthetic one."""
-    folder = folder.resolve()
-    top = _top_package(folder)
-    for package in (folder, *folder.parents):
-        name = _imported_as(package)
-        if name:
-            return ImportRoot(package, name)
-        if package == top.parent:
-            break
-    if top != folder.parent and (top / "__init__.py").is_file() and _importable(top):
-        return ImportRoot(top.parent, "")
-    base = top.parent if (top / "__init__.py").is_file() else folder
-    return ImportRoot(base, _synthetic_name(base))
+class Reading(MetaPathFinder):
+    """One reading of a kit: each module, also of other kits and libraries, is run in the scope of its owner.
 
+    `failures` maps files to what they raised, in the order in which it happened: the first file of an exception is
+    where it comes from, the others import that one.
+    """
 
-def _top_package(folder: Path) -> Path:
-    top = folder
-    while (top.parent / "__init__.py").is_file():
-        top = top.parent
-    return top
+    def __init__(self, kit: KitSource, files: Iterable[Path]) -> None:
+        self.kit = kit
+        self.failures: dict[Path, BaseException] = {}
+        self.ran: dict[str, _Owner] = {}
+        self._modules_before = set(sys.modules)
+        self._names = {file: kit.name_of(file) for file in files}
+        self.aliases = self._loaded_otherwise()
+        loaded = [self.aliases.get(name) or sys.modules.get(name) for name in self._names.values()]
+        self._owners = {kit.folder: _Owner.of(loaded, kit)}
+        self._thread = threading.get_ident()
 
+    @property
+    def metadata(self) -> MetaData:
+        """The kit's."""
+        return self._owners[self.kit.folder].scope.metadata
 
-def _imported_as(folder: Path) -> str | None:
-    """The shortest name under which a package with this folder has been imported."""
-    names = [
-        name
-        for name, module in list(sys.modules.items())
-        if (getattr(module, "__file__", None) or "").endswith("__init__.py")
-        and any(Path(place).resolve() == folder for place in list(getattr(module, "__path__", None) or ()))
-    ]
-    return min(names, key=len) if names else None
+    def loaded(self) -> list[ModuleType]:
+        """The modules of the kit that are imported."""
+        return [sys.modules[name] for name in self._names.values() if name in sys.modules]
 
+    def module(self, file: Path) -> ModuleType:
+        """The module of a file of the kit, imported now if it was not."""
+        return importlib.import_module(self._names[file])
 
-def _importable(package: Path) -> bool:
-    spec = PathFinder.find_spec(package.name)
-    return (
-        spec is not None
-        and spec.origin is not None
-        and Path(spec.origin).resolve() == package / "__init__.py"
-    )
-
-
-def _synthetic_name(folder: Path) -> str:
-    words = re.sub(r"\W+", "_", folder.name).strip("_") or "kit"
-    return f"datakit_{words}_{hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]}"
-
-
-def import_module_of_kit(root: ImportRoot, path: Path) -> ModuleType:
-    """Import one file of a kit, or give the module it is already."""
-    return importlib.import_module(root.name_of(path))
-
-
-@dataclass
-class _KitFinder(MetaPathFinder):
-    """Finds modules while kits are imported, so that each runs in the scope of its own kit."""
-
-    root: ImportRoot
-    kit: Path
-    lookups: Sequence[Path]
-    aliases: set[str] = field(default_factory=set)
-    _busy: set[str] = field(default_factory=set)
+    def _loaded_otherwise(self) -> dict[str, ModuleType]:
+        """Modules of the kit that are loaded by another name, such as `__main__`, by their name in the kit."""
+        names = {
+            os.path.realpath(file): name for file, name in self._names.items() if name not in sys.modules
+        }
+        files = {os.path.basename(file) for file in names}
+        found = {}
+        for module in list(sys.modules.values()):
+            file = vars(module).get("__file__") if isinstance(module, ModuleType) else None
+            if isinstance(file, str) and os.path.basename(file) in files and os.path.realpath(file) in names:
+                found[names[os.path.realpath(file)]] = module
+        return found
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname in self._busy:
+        """Where an ordinary import finds the module, with a loader that runs it in the scope of its owner."""
+        if threading.get_ident() != self._thread or fullname.split(".", maxsplit=1)[0] in sys.stdlib_module_names:
             return None
-        self._busy.add(fullname)
-        try:
-            canonical = self._canonical(fullname)
-            if canonical is not None and canonical != fullname:
-                self.aliases.add(fullname)
-                return ModuleSpec(fullname, _AliasLoader(canonical), is_package=True)
-            spec = _find(fullname, path, self)
-        finally:
-            self._busy.discard(fullname)
-        if spec is None or spec.loader is None or not (spec.origin or "").endswith(".py"):
-            return spec
-        origin = Path(str(spec.origin)).resolve()
-        folder = self.kit if origin.is_relative_to(self.kit) else _foreign_kit(origin, self.kit)
-        spec.loader = _ScopedLoader(spec.loader, scope_of(folder))
+        spec = _found(fullname, path) or _found_with_dots(fullname, path or ())
+        if spec is not None and type(spec.loader) is SourceFileLoader:
+            owner = self._owner_of(fullname, Path(spec.loader.path))
+            spec.loader = _KitLoader(fullname, spec.loader.path, owner, self)
         return spec
 
-    def _canonical(self, fullname: str) -> str | None:
-        """The name under which a file is imported that kit code asks for by another name."""
-        relative = Path(*fullname.split("."))
-        for base in self.lookups:
-            for candidate in (
-                base / relative / "__init__.py",
-                (base / relative).with_suffix(".py"),
-                base / relative,
-            ):
-                if candidate.exists() and (candidate.is_file() or _holds_modules(candidate)):
-                    resolved = candidate.resolve()
-                    root = self.root if resolved.is_relative_to(self.root.folder) else None
-                    if root is None:
-                        folder = resolved if resolved.is_dir() else resolved.parent
-                        root = root_of(folder)
-                        _ensure_package(root)
-                    return root.name_of(resolved) or None
-        return None
+    def _owner_of(self, name: str, file: Path) -> _Owner:
+        """The kit; for any other module, its outermost package that does not hold the kit as well."""
+        kit = self.kit.folder
+        if file.is_relative_to(kit) or file.resolve().is_relative_to(kit):
+            return self._owners[kit]
+        parts, module = name.split("."), _module(file)
+        loose = _STAND_IN.match(name) is not None
+        packages = [module, *module.parents][len(parts) - 1 :: -1]
+        outside = [
+            depth
+            for depth, folder in enumerate(packages)
+            if depth >= loose and not kit.is_relative_to(folder)
+        ]
+        depth = outside[0] if outside else len(parts) - 1
+        unit, prefix = packages[depth], ".".join(parts[: depth + 1])
+        if unit not in self._owners:
+            loaded = [
+                module for name, module in list(sys.modules.items()) if f"{name}.".startswith(f"{prefix}.")
+            ]
+            self._owners[unit] = _Owner.of(loaded, KitSource(unit, unit) if loose else None)
+        return self._owners[unit]
 
+    def share_bare_names(self) -> None:
+        """Where `sys.path` leads into the kit, an `import film` from elsewhere must not run its modules again."""
+        code = self.kit.code
+        if str(code) not in map(os.path.realpath, sys.path):
+            return
+        prefix = f"{self.kit.name_of(code)}."
+        for name, module in list(sys.modules.items()):
+            bare = name.removeprefix(prefix)
+            head = bare.split(".")[0]
+            if bare != name and home_of(head) == code / head:
+                sys.modules.setdefault(bare, module)
 
-class _AliasLoader(Loader):
-    """Gives the module of another name instead of running its file again."""
+    def undo(self) -> None:
+        """Take out of the process again what was run, so that a corrected kit can be read."""
+        for name in set(sys.modules) - self._modules_before:
+            owner = self.ran.get(name)
+            if self._is_folder_of_kit(name) if owner is None else owner.source or owner.new_tables():
+                _drop(name)
+        for owner in self._owners.values():
+            for table in owner.new_tables():
+                owner.scope.metadata.remove(table)
 
-    def __init__(self, canonical: str) -> None:
-        self.canonical = canonical
-        self._spec: ModuleSpec | None = None
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        module = importlib.import_module(self.canonical)
-        self._spec = module.__spec__
-        return module
-
-    def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = self._spec
-
-
-class _ScopedLoader(Loader):
-    """Runs a module with its kit's MetaData and registry in SQLModel's place; remembers a failure instead of repeating it."""
-
-    def __init__(self, inner: Any, scope: KitScope) -> None:
-        self.inner = inner
-        self.scope = scope
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        made: ModuleType | None = self.inner.create_module(spec)
-        return made
-
-    def exec_module(self, module: ModuleType) -> None:
-        if module.__spec__ is not None:
-            module.__spec__.loader = self.inner
-        module.__loader__ = self.inner
-        if module.__name__ in _failed:
-            raise _failed[module.__name__]
-        try:
-            with _swapped(self.scope):
-                self.inner.exec_module(module)
-        except (Exception, SystemExit) as exc:
-            _failed[module.__name__] = exc
-            raise
+    def _is_folder_of_kit(self, name: str) -> bool:
+        places = _places(sys.modules[name])
+        return bool(_STAND_IN.match(name)) or any(
+            Path(place).is_relative_to(self.kit.folder) for place in places
+        )
 
 
 @contextmanager
-def _swapped(scope: KitScope) -> Iterator[None]:
-    before: tuple[Any, Any] = (SQLModel.metadata, SQLModel._sa_registry)  # noqa: SLF001
-    _set_scope(scope.metadata, scope.registry)
+def importing(kit: KitSource, files: Iterable[Path]) -> Iterator[Reading]:
+    """Import modules of a kit inside this block. If it raises, they are taken out of the process again.
+
+    No finder, no second name of a module and no entry of `sys.path` is left. Hold `import_lock`.
+    """
+    reading = Reading(kit, files)
+    outside, path = TableScope.in_use(), list(sys.path)
+    importlib.invalidate_caches()
+    sys.modules.update(reading.aliases)
+    sys.meta_path.insert(0, reading)
     try:
-        yield
+        yield reading
+    except BaseException:
+        reading.undo()
+        raise
     finally:
-        _set_scope(*before)
+        sys.meta_path.remove(reading)
+        for name in reading.aliases:
+            sys.modules.pop(name, None)
+        outside.use()
+        sys.path[:] = path
+        reading.failures.clear()
+    reading.share_bare_names()
 
 
-def _set_scope(metadata: MetaData, mappers: registry) -> None:
-    SQLModel.metadata = metadata
-    SQLModel._sa_registry = mappers  # noqa: SLF001
+def metadata_of(module: ModuleType) -> MetaData | None:
+    """The MetaData of the kit that a module was imported with; None for a module that was imported otherwise."""
+    loader = getattr(module.__spec__, "loader", None)
+    return loader.owner.scope.metadata if isinstance(loader, _KitLoader) else None
 
 
-def _find(fullname: str, path: Sequence[str] | None, asking: MetaPathFinder) -> ModuleSpec | None:
-    for finder in sys.meta_path:
-        if finder is not asking:
-            spec = finder.find_spec(fullname, path)
-            if spec is not None:
-                return spec
+def _scope_of(module: ModuleType) -> TableScope | None:
+    loader = getattr(module.__spec__, "loader", None)
+    if isinstance(loader, _KitLoader):
+        return loader.owner.scope
+    for value in vars(module).values():
+        if is_table_class(value) and value.__module__ == module.__name__:
+            return TableScope(table_of(value).metadata, class_mapper(value, configure=False).registry)
     return None
 
 
-def _foreign_kit(origin: Path, kit: Path) -> Path:
-    """The folder of another kit: the highest package around a file that does not also hold the kit being imported."""
-    folder = origin.parent
-    while (folder.parent / "__init__.py").is_file() and not kit.is_relative_to(folder.parent):
-        folder = folder.parent
-    return folder
+def as_written(text: str) -> str:
+    """A text in which modules have the names that the kit's own code has for them."""
+    return _STAND_IN.sub("", text)
 
 
-def _holds_modules(folder: Path) -> bool:
-    return folder.is_dir() and any(folder.glob("*.py"))
+def home_of(name: str) -> Path | None:
+    """The package folder, or the module file without `.py`, that an ordinary import leads to. Nothing is executed."""
+    head, *rest = name.split(".")
+    loaded = sys.modules.get(head)
+    spec = _found(head, None) if loaded is None else loaded.__spec__
+    if spec is None:
+        return None
+    for place in spec.submodule_search_locations or ():
+        home = Path(place, *rest).resolve()
+        if home.is_dir() or _file(home).is_file():
+            return home
+    return (
+        None if rest or not (spec.origin or "").endswith(".py") else _module(Path(str(spec.origin)).resolve())
+    )
 
 
-def _ensure_package(root: ImportRoot) -> None:
-    """Register the synthetic package of a root; an ordinary one is there by itself."""
-    if root.package.startswith("datakit_") and root.package not in sys.modules:
-        package = ModuleType(root.package, f"Datakit modules of {root.folder}.")
-        package.__path__ = [str(root.folder)]
-        package.__spec__ = ModuleSpec(root.package, None, is_package=True)
-        package.__spec__.submodule_search_locations = [str(root.folder)]
-        sys.modules[root.package] = package
+def _found(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
+    finders = [finder for finder in sys.meta_path if not isinstance(finder, Reading)]
+    return next((spec for finder in finders if (spec := finder.find_spec(name, path)) is not None), None)
 
 
-@contextmanager
-def importing(root: ImportRoot, kit: Path) -> Iterator[None]:
-    """Import modules of a kit inside this block; afterwards no alias, no bytecode file and no finder is left."""
-    with import_lock:
-        _ensure_package(root)
-        synthetic = root.package.startswith("datakit_")
-        lookups = (root.folder, kit, kit / "src", kit.parent) if synthetic else ()
-        finder = _KitFinder(root, kit, lookups)
-        hidden = _hide_namesakes(lookups[:-1])
-        wrote_bytecode = sys.dont_write_bytecode
-        sys.dont_write_bytecode = wrote_bytecode or synthetic
-        _failed.clear()
-        sys.meta_path.insert(0, finder)
-        try:
-            yield
-        finally:
-            sys.meta_path.remove(finder)
-            sys.dont_write_bytecode = wrote_bytecode
-            for name in finder.aliases:
-                sys.modules.pop(name, None)
-            sys.modules.update(hidden)
-            _failed.clear()
+def _found_with_dots(name: str, path: Sequence[str]) -> ModuleSpec | None:
+    """A file or folder with a dot in its name, for which Python has no module name."""
+    escaped = name.rpartition(".")[2]
+    for place in path if _DOT in escaped else ():
+        module = Path(place, escaped.replace(_DOT, "."))
+        if _is_package(module):
+            return spec_from_file_location(
+                name, module / "__init__.py", submodule_search_locations=[str(module)]
+            )
+        if _file(module).is_file():
+            return spec_from_file_location(name, _file(module))
+        if module.is_dir():
+            return _folder_spec(name, module)
+    return None
 
 
-def _hide_namesakes(folders: Sequence[Path]) -> dict[str, ModuleType]:
-    """Take modules of other projects out of the way that are named like a module of the kit, such as `utils`."""
-    own = {
-        path.stem
-        for folder in folders
-        if folder.is_dir()
-        for path in folder.iterdir()
-        if not path.name.startswith(".")
-    }
-    own -= set(sys.stdlib_module_names)
-    names = [name for name in sys.modules if name.split(".")[0] in own and not _is_ours(name)]
-    return {name: sys.modules.pop(name) for name in names}
+def _folder_spec(name: str, folder: Path) -> ModuleSpec:
+    spec = ModuleSpec(name, None, is_package=True)
+    spec.submodule_search_locations = [str(folder)]
+    return spec
 
 
-def _is_ours(name: str) -> bool:
-    return name.split(".", maxsplit=1)[0] in {__name__.split(".")[0], "sqlmodel", "sqlalchemy", "pydantic"}
+def _stand_in(folder: Path) -> str:
+    """The package that stands for a folder that no ordinary import finds."""
+    name = f"datakit_{hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]}"
+    if name not in sys.modules:
+        sys.modules[name] = module_from_spec(_folder_spec(name, folder))
+    return name
+
+
+def _loaded_as(folder: Path) -> str | None:
+    modules = list(sys.modules.items())
+    return next((name for name, module in modules if str(folder) in _places(module)), None)
+
+
+def _places(module: object) -> list[str]:
+    try:
+        return [os.path.realpath(place) for place in getattr(module, "__dict__", {}).get("__path__") or ()]
+    except (KeyError, TypeError):  # a namespace package whose parent is gone, a library's own idea of a path
+        return []
+
+
+def _ordinary_name(top: Path) -> str | None:
+    name = top.name
+    for folder in top.parents:
+        if not all(part.isidentifier() for part in name.split(".")):
+            return None
+        if home_of(name) == top:
+            return name
+        name = f"{folder.name}.{name}"
+    return None
+
+
+def _is_there(module: Path) -> bool:
+    """Whether a module is found here. A folder without `__init__.py` yields, as ever, to a package from elsewhere."""
+    if _is_package(module) or _file(module).is_file():
+        return True
+    home = home_of(module.name) if module.is_dir() else None
+    return module.is_dir() and (home is None or not (_is_package(home) or _file(home).is_file()))
+
+
+def _offers(library: str, wanted: Sequence[str]) -> bool:
+    """Whether a library has the names that an import statement wants of it."""
+    try:
+        module = importlib.import_module(library)
+    except ImportError:
+        return False
+    return all(hasattr(module, name) for name in wanted)
+
+
+def _drop(name: str) -> None:
+    module = sys.modules.pop(name)
+    parent, _, child = name.rpartition(".")
+    around = vars(sys.modules[parent]) if parent in sys.modules else {}
+    if around.get(child) is module:
+        del around[child]
+
+
+def _module(file: Path) -> Path:
+    """A file's path as a module's: without `.py`, and without `__init__`."""
+    return (
+        file.parent if file.name == "__init__.py" else file.with_suffix("") if file.suffix == ".py" else file
+    )
+
+
+def _file(module: Path) -> Path:
+    return module.with_name(f"{module.name}.py")
+
+
+def _is_package(folder: Path) -> bool:
+    return (folder / "__init__.py").is_file()
+
+
+def _top(module: Path) -> Path:
+    """The outermost package around a module or folder; itself where there is none."""
+    for folder in module.parents:
+        if not _is_package(folder):
+            break
+        module = folder
+    return module
+
+
+def _escaped(path: Path) -> list[str]:
+    return [part.replace(".", _DOT) for part in path.parts]

@@ -1,18 +1,39 @@
-"""From table classes to the tables they define."""
+"""From table classes to the tables they define, and the MetaData in which SQLModel defines them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeGuard
 
-from sqlalchemy import Table
+from sqlalchemy import MetaData, Table
+from sqlalchemy.orm import registry
 from sqlmodel import SQLModel
 
 from sqlmodel_framework.base.errors import ConfigurationError
 
-__all__ = ["TableLike", "tables_of"]
+__all__ = ["TableLike", "TableScope", "is_table_class", "table_of", "tables_of", "why_no_table"]
 
 TableLike = type[SQLModel] | Table
 """A table class, or the table itself (a link table has no class)."""
+
+
+def is_table_class(value: object) -> TypeGuard[type[SQLModel]]:
+    """Whether this is a class with a table of its own."""
+    return isinstance(value, type(SQLModel)) and isinstance(vars(value).get("__table__"), Table)
+
+
+def table_of(item: TableLike) -> Table:
+    """The table itself. Raises ConfigurationError for something without one."""
+    table = item if isinstance(item, Table) else getattr(item, "__table__", None)
+    if not isinstance(table, Table):
+        raise ConfigurationError(
+            "something that is no table class was given",
+            seen=getattr(item, "__name__", type(item).__name__),
+            expected="classes declared with table=True",
+        )
+    return table
 
 
 def tables_of(classes: Iterable[TableLike]) -> list[Table]:
@@ -21,14 +42,7 @@ def tables_of(classes: Iterable[TableLike]) -> list[Table]:
     Raises ConfigurationError for none at all, for something without a table, and for two tables of one name.
     """
     found: dict[str, Table] = {}
-    for item in classes:
-        table = item if isinstance(item, Table) else getattr(item, "__table__", None)
-        if not isinstance(table, Table):
-            raise ConfigurationError(
-                "something that is no table class was given",
-                seen=getattr(item, "__name__", type(item).__name__),
-                expected="classes declared with table=True",
-            )
+    for table in map(table_of, classes):
         if found.setdefault(table.fullname, table) is not table:
             raise ConfigurationError(
                 "two classes define a table of the same name",
@@ -38,3 +52,50 @@ def tables_of(classes: Iterable[TableLike]) -> list[Table]:
     if not found:
         raise ConfigurationError("no table was given", next_step="pass the classes that discovery gave")
     return list(found.values())
+
+
+def why_no_table(cls: type) -> str:
+    """Why a class has no table of its own."""
+    if not issubclass(cls, SQLModel):
+        return "no SQLModel class"
+    parent = next((base for base in cls.__mro__[1:] if is_table_class(base)), None)
+    if parent is not None:
+        return f"derives from the table class {parent.__name__}, and SQLModel makes no second table for that"
+    return "no table=True"
+
+
+@dataclass
+class TableScope:
+    """The MetaData and mapper registry that SQLModel uses for the table classes of one kit."""
+
+    metadata: MetaData
+    registry: registry
+
+    @classmethod
+    def new(cls) -> TableScope:
+        """An empty one."""
+        metadata = MetaData()
+        return cls(metadata, registry(metadata=metadata))
+
+    @classmethod
+    def in_use(cls) -> TableScope:
+        """What SQLModel uses now."""
+        return cls(SQLModel.metadata, SQLModel._sa_registry)  # type: ignore[attr-defined] # noqa: SLF001
+
+    def use(self) -> None:
+        """Have SQLModel use this one, in all threads."""
+        SQLModel.metadata = self.metadata
+        SQLModel._sa_registry = self.registry  # type: ignore[attr-defined] # noqa: SLF001
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """SQLModel uses this one inside the block. A MetaData that a kit puts in its place serves the kit's other modules."""
+        outside = self.in_use()
+        self.use()
+        try:
+            yield
+        finally:
+            inside = self.in_use()
+            if outside.metadata is not self.metadata:
+                outside.use()
+            self.metadata, self.registry = inside.metadata, inside.registry

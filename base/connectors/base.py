@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -25,8 +25,11 @@ class Connector(Protocol):
     def schema(self, table: str) -> pa.Schema:
         """The Arrow schema of the batches that `extract` gives for a table."""
 
-    def extract(self, table: str) -> Iterator[pa.RecordBatch]:
-        """The rows of a table, in constant memory, all of one moment. Raises ExtractionError or TryAgainError."""
+    def extract(self, table: str) -> Generator[pa.RecordBatch, None, None]:
+        """The rows of a table, in constant memory, all of one moment, in at least one batch, which may have no rows.
+
+        Closing the generator ends the source's work. Raises ExtractionError or TryAgainError.
+        """
 
     def read_dataframe(self, table: str) -> pd.DataFrame:
         """The rows of a table as one DataFrame with Arrow's types."""

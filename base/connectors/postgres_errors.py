@@ -12,13 +12,19 @@ from typing import Any, NoReturn
 import psycopg2
 from psycopg2 import errors
 
-from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, TryAgainError
+from sqlmodel_framework.base.errors import (
+    ConfigurationError,
+    DatakitError,
+    PasswordNeededError,
+    TryAgainError,
+)
 
 __all__ = [
     "connection_error",
     "describe",
     "driver_error_of",
     "is_retryable",
+    "quotes_rows",
     "raise_refusal",
     "server_refusal",
 ]
@@ -67,6 +73,7 @@ _NEXT_STEPS = (
     ("invalid", "correct the connection option that the message names"),
 )
 _NEXT_STEPS_BY_STATE = {
+    "22021": "correct the bytes that are no text, or read the column as bytea",
     "42501": "ask for the right that the message names",
     "42P01": "check the name and the schema",
     "3F000": "check the name of the schema",
@@ -86,9 +93,8 @@ def connection_error(exc: psycopg2.Error, where: str) -> DatakitError:
             next_step="check host and port, then try again",
         )
     next_step = next((step for sign, step in _NEXT_STEPS if sign in signs), None)
-    return ConfigurationError(
-        "PostgreSQL refused the connection", where=where, seen=words, next_step=next_step
-    )
+    kind = PasswordNeededError if "no password supplied" in signs else ConfigurationError
+    return kind("PostgreSQL refused the connection", where=where, seen=words, next_step=next_step)
 
 
 def driver_error_of(exc: BaseException) -> psycopg2.Error | None:
@@ -103,7 +109,10 @@ def is_retryable(exc: psycopg2.Error) -> bool:
     """True where the same call may work later: the server went away, or a lock or a slot was not to be had."""
     state = exc.pgcode
     if state is None:
-        return isinstance(exc, (psycopg2.OperationalError, psycopg2.InterfaceError))
+        # A bare DatabaseError is what psycopg2 makes of a connection that breaks during COPY.
+        return isinstance(exc, (psycopg2.OperationalError, psycopg2.InterfaceError)) or (
+            type(exc) is psycopg2.DatabaseError and "no message from the libpq" in str(exc)
+        )
     return state.startswith(_TRY_AGAIN_STATES)
 
 
@@ -120,7 +129,10 @@ def describe(exc: psycopg2.Error) -> str:
         "constraint": diagnostics.constraint_name,
     }
     named = ", ".join(f"{kind} {name}" for kind, name in objects.items() if name)
-    sentence = "" if _quotes_rows(exc) else (diagnostics.message_primary or "")
+    sentence = "" if quotes_rows(exc) else (diagnostics.message_primary or "")
+    if state == "2BP01":
+        # The detail of a refused DROP names the objects that depend on it, and no row.
+        sentence = f"{sentence}: {' '.join((diagnostics.message_detail or '').split())}"
     parts = [f"{_name_of(exc, state)} (SQLSTATE {state})", sentence, named]
     return ": ".join(part for part in parts if part)
 
@@ -137,10 +149,11 @@ def server_refusal(exc: psycopg2.Error, where: str, kind: type[DatakitError], wh
 
 def raise_refusal(exc: psycopg2.Error, where: str, kind: type[DatakitError], what: str) -> NoReturn:
     """Raise the error of `server_refusal`; the driver's is its cause, unless it may quote a row."""
-    raise server_refusal(exc, where, kind, what) from (None if _quotes_rows(exc) else exc)
+    raise server_refusal(exc, where, kind, what) from (None if quotes_rows(exc) else exc)
 
 
-def _quotes_rows(exc: psycopg2.Error) -> bool:
+def quotes_rows(exc: psycopg2.Error) -> bool:
+    """True where the server's words may hold values of rows."""
     return (exc.pgcode or "").startswith(_QUOTES_ROWS)
 
 

@@ -6,21 +6,25 @@ import hashlib
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from sqlmodel_framework.base.errors import StorageError
-from sqlmodel_framework.base.lake.formats import DataWriter, open_writer
+from sqlmodel_framework.base.errors import ConfigurationError, StorageError
+from sqlmodel_framework.base.lake.formats import check_formats, open_writer
 from sqlmodel_framework.base.lake.layout import batch_folder
+from sqlmodel_framework.base.lake.swap import move_over
 from sqlmodel_framework.base.models.utc import utc_now
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from sqlmodel_framework.base.lake.formats import DataWriter
 
 __all__ = ["PublishedBatch", "publish_batch"]
 
@@ -49,13 +53,16 @@ def publish_batch(
 ) -> PublishedBatch:
     """Write record batches in every format at once, in constant memory, and publish them with a receipt.
 
-    `run_date` None is today, UTC. A batch of the same system, table and date is replaced. Raises StorageError when
-    files cannot be written; an error, from `batches` too, leaves what was published before untouched.
+    `run_date` None is today, UTC. A batch of the same system, table and date is replaced. Raises ConfigurationError for
+    an unknown format, names that cannot be used and types that a format cannot hold, StorageError when files cannot be
+    written. An error, from `batches` too, leaves what was published before untouched.
     """
+    wanted = check_formats(formats)
     run_date = run_date or utc_now().date()
     folder = batch_folder(root, system=system, table=table, run_date=run_date)
-    with _storage_errors(folder), _staging(folder) as staging:
-        paths, rows = _write_files(batches, schema, staging, formats)
+    _refuse_same_names(schema, f"system {system}, table {table}")
+    with _staging(folder) as staging:
+        paths, rows = _write_files(batches, schema, staging, wanted, folder)
         document = {
             "format_version": 1,
             "system": system,
@@ -63,32 +70,74 @@ def publish_batch(
             "run_date": run_date.isoformat(),
             "batch_timestamp": utc_now().isoformat(),
             "total_records": rows,
-            "files": [_file_entry(path, rows) for path in paths.values()],
             **(receipt or {}),
         }
-        _write_durably(staging / RECEIPT, json.dumps(document, indent=2).encode())
-        _commit(staging, folder)
+        with _storage_errors(folder):
+            files = [_file_entry(path, rows) for path in paths.values()]
+            _write_durably(staging / RECEIPT, json.dumps({**document, "files": files}, indent=2).encode())
+            _commit(staging, folder, root)
     return PublishedBatch(folder, {name: folder / path.name for name, path in paths.items()}, rows)
 
 
+def _refuse_same_names(schema: pa.Schema, where: str) -> None:
+    twice = sorted(name for name, times in Counter(schema.names).items() if times > 1)
+    if twice:
+        raise ConfigurationError(
+            "the rows have columns of the same name",
+            where=where,
+            seen=", ".join(twice),
+            next_step="give each column a name of its own",
+        )
+
+
 def _write_files(
-    batches: Iterable[pa.RecordBatch], schema: pa.Schema, staging: Path, formats: Sequence[str]
+    batches: Iterable[pa.RecordBatch],
+    schema: pa.Schema,
+    staging: Path,
+    formats: Sequence[str],
+    folder: Path,
 ) -> tuple[dict[str, Path], int]:
     paths: dict[str, Path] = {}
     writers: list[DataWriter] = []
     rows = 0
-    with ExitStack() as open_files:
-        for name in dict.fromkeys(formats):
-            paths[name], writer = open_writer(name, staging, schema)
-            open_files.callback(writer.close)
-            writers.append(writer)
+    try:
+        with _storage_errors(folder):
+            for name in formats:
+                paths[name], writer = open_writer(name, staging, schema)
+                writers.append(writer)
+        # An OSError of the source is none of the storage.
         for batch in batches:
-            for writer in writers:
-                writer.write(batch)
+            _refuse_other_columns(batch.schema, schema, folder)
+            with _storage_errors(folder):
+                for writer in writers:
+                    writer.write(batch)
             rows += batch.num_rows
-    for path in paths.values():
-        _sync(path)
+        with _storage_errors(folder):
+            for writer in writers:
+                writer.close()
+            for path in paths.values():
+                _sync(path)
+    except BaseException:
+        _abandon(writers)
+        raise
     return paths, rows
+
+
+def _abandon(writers: Iterable[DataWriter]) -> None:
+    """Close files whose content nobody will see; closing may fail as writing did."""
+    for writer in writers:
+        with suppress(Exception):
+            writer.close()
+
+
+def _refuse_other_columns(found: pa.Schema, schema: pa.Schema, folder: Path) -> None:
+    if not found.equals(schema):
+        raise ConfigurationError(
+            "a record batch has other columns than were announced",
+            where=str(folder),
+            seen=", ".join(f"{field.name} {field.type}" for field in found),
+            expected=", ".join(f"{field.name} {field.type}" for field in schema),
+        )
 
 
 def _file_entry(path: Path, rows: int) -> dict[str, Any]:
@@ -100,29 +149,23 @@ def _file_entry(path: Path, rows: int) -> dict[str, Any]:
 @contextmanager
 def _staging(folder: Path) -> Iterator[Path]:
     """A hidden folder beside the batch's own; what is still in it at the end is removed."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
     staging = folder.parent / f".staging-{uuid4().hex}"
-    staging.mkdir()
+    with _storage_errors(folder):
+        staging.mkdir(parents=True)
     try:
         yield staging
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _commit(staging: Path, folder: Path) -> None:
-    """Make the batch visible by one rename; an earlier one of the same day is moved away first and then removed."""
-    old = folder.parent / f".replaced-{uuid4().hex}"
-    replacing = folder.exists()
-    if replacing:
-        folder.rename(old)
-    try:
-        staging.rename(folder)
-    except OSError:
-        if replacing:
-            old.rename(folder)
-        raise
+def _commit(staging: Path, folder: Path, root: Path) -> None:
+    """Make the batch visible, and durable up to the root: a new folder is on disk when its parent is."""
+    for path in (staging, *folder.parents):
+        _sync(path)
+        if path == root:
+            break
+    move_over(staging, folder)
     _sync(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _write_durably(path: Path, content: bytes) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlmodel_framework.base.connectors.base import Connector
 from sqlmodel_framework.base.errors import ConfigurationError
 from sqlmodel_framework.base.lake.batch import PublishedBatch, publish_batch
+from sqlmodel_framework.base.lake.formats import check_formats
+from sqlmodel_framework.base.lake.frames import table_of
 from sqlmodel_framework.base.models.utc import utc_now
 
 if TYPE_CHECKING:
@@ -17,6 +21,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["BronzeIngestionPipeline"]
+
+_LOAD_TIMESTAMP = "bronze_load_timestamp"
+_ROWS_AT_ONCE = 65_536
 
 
 class BronzeIngestionPipeline:
@@ -47,9 +54,12 @@ class BronzeIngestionPipeline:
 
         `source_host` None is the connector's own. Raises ConfigurationError where the rows have such a column already.
         """
+        import pandas as pd
+
         stamp = self._stamp(source_system, source_table, source_host, extraction_method)
         _refuse_stamped(df.columns, stamp)
-        return df.assign(**stamp)
+        types = dict.fromkeys(stamp, "string") | {_LOAD_TIMESTAMP: "datetime64[us, UTC]"}
+        return df.assign(**{name: pd.Series(value, df.index, types[name]) for name, value in stamp.items()})
 
     def write_bronze(
         self,
@@ -61,10 +71,14 @@ class BronzeIngestionPipeline:
     ) -> dict[str, Path]:
         """Write rows in every format, with a receipt, visible all at once; gives the data file of each format.
 
-        A batch of the same system, table and day (UTC) is replaced. Raises StorageError; nothing is then visible.
+        What pandas counts as missing is null; the index is left out. A batch of the same system, table and day (UTC) is
+        replaced. Raises ConfigurationError for an unknown format and for a column that has no single type, StorageError
+        when files cannot be written; nothing is then visible.
         """
-        table = _arrow_table(df)
-        published = self._publish(table.to_batches(), table.schema, source_system, table_name, formats, {})
+        wanted = check_formats(formats)
+        table = table_of(df)
+        batches = table.to_batches(max_chunksize=_ROWS_AT_ONCE)
+        published = self._publish(batches, table.schema, source_system, table_name, wanted, utc_now())
         return dict(published.paths)
 
     def ingest_table(
@@ -78,15 +92,25 @@ class BronzeIngestionPipeline:
     ) -> PublishedBatch:
         """Extract, stamp and write one table as a stream: memory does not grow with the table.
 
-        Raises ExtractionError, StorageError or TryAgainError; nothing is then visible.
+        Raises ConfigurationError for an unknown format, before anything is read, ExtractionError, StorageError or
+        TryAgainError; nothing is then visible.
         """
+        wanted = check_formats(formats)
         stamp = self._stamp(source_system, table_name, source_host, extraction_method)
-        source_schema = self.connector.schema(table_name)
-        _refuse_stamped(source_schema.names, stamp)
-        stamped = _stamped(self.connector.extract(table_name), stamp)
-        schema = _stamped_schema(source_schema, stamp)
         receipt = {"source_host": stamp["bronze_source_host"], "extraction_method": extraction_method}
-        return self._publish(stamped, schema, source_system, table_name, formats, receipt)
+        # Closed here, so that a failing write does not keep the source's query open for as long as its error lives.
+        with closing(self.connector.extract(table_name)) as batches:
+            first = next(batches)
+            _refuse_stamped(first.schema.names, stamp)
+            return self._publish(
+                (_stamped(batch, stamp) for batch in chain([first], batches)),
+                _stamped(first, stamp).schema,
+                source_system,
+                table_name,
+                wanted,
+                stamp[_LOAD_TIMESTAMP],
+                receipt,
+            )
 
     def _publish(
         self,
@@ -95,7 +119,8 @@ class BronzeIngestionPipeline:
         system: str,
         table: str,
         formats: Sequence[str],
-        receipt: Mapping[str, Any],
+        moment: datetime,
+        receipt: Mapping[str, Any] | None = None,
     ) -> PublishedBatch:
         return publish_batch(
             batches,
@@ -104,14 +129,15 @@ class BronzeIngestionPipeline:
             system=system,
             table=table,
             formats=formats,
+            run_date=moment.date(),
             receipt=receipt,
         )
 
     def _stamp(
         self, source_system: str, source_table: str, source_host: str | None, extraction_method: str
-    ) -> dict[str, datetime | str | None]:
+    ) -> dict[str, Any]:
         return {
-            "bronze_load_timestamp": utc_now(),
+            _LOAD_TIMESTAMP: utc_now(),
             "bronze_source_system": source_system,
             "bronze_source_table": source_table,
             "bronze_source_host": source_host if source_host is not None else self.connector.host,
@@ -130,42 +156,15 @@ def _refuse_stamped(columns: Iterable[str], stamp: Mapping[str, Any]) -> None:
         )
 
 
-def _arrow_table(df: pd.DataFrame) -> pa.Table:
+def _stamped(batch: pa.RecordBatch, stamp: Mapping[str, Any]) -> pa.RecordBatch:
     import pyarrow as pa
 
-    try:
-        return pa.Table.from_pandas(df, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as exc:
-        column = str(exc.args[-1]).rpartition("column ")[2].partition(" ")[0]
-        raise ConfigurationError(
-            "a column of the DataFrame has no single Arrow type",
-            where=f"column {column}",
-            next_step="give the column one type",
-        ) from None
-
-
-def _stamp_types() -> dict[str, Any]:
-    import pyarrow as pa
-
-    return {"bronze_load_timestamp": pa.timestamp("us", tz="UTC")}
-
-
-def _stamped_schema(schema: pa.Schema, stamp: Mapping[str, Any]) -> pa.Schema:
-    import pyarrow as pa
-
-    types = _stamp_types()
-    return pa.schema([*schema, *(pa.field(name, types.get(name, pa.string())) for name in stamp)])
-
-
-def _stamped(batches: Iterator[pa.RecordBatch], stamp: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
-
-    types = _stamp_types()
-    for batch in batches:
-        constants = [
-            pa.repeat(pa.scalar(value, types.get(name, pa.string())), batch.num_rows)
-            for name, value in stamp.items()
-        ]
-        yield pa.RecordBatch.from_arrays(
-            [*batch.columns, *constants], schema=_stamped_schema(batch.schema, stamp)
-        )
+    types = {_LOAD_TIMESTAMP: pa.timestamp("us", tz="UTC")}
+    fields = [pa.field(name, types.get(name, pa.string())) for name in stamp]
+    constants = [
+        pa.repeat(pa.scalar(value, field.type), batch.num_rows)
+        for value, field in zip(stamp.values(), fields, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(
+        [*batch.columns, *constants], schema=pa.schema([*batch.schema, *fields])
+    )

@@ -85,6 +85,16 @@ def test_the_script_is_the_same_program(kit: str) -> None:
     assert usages[0] == usages[1] != ""
 
 
+def test_the_script_without_the_package_says_what_to_do(kit: str, tmp_path: Path) -> None:
+    script = str(ROOT / "scripts" / "deploy_datakit.py")
+    bare = [sys.executable, "-S", script, kit]
+    result = subprocess.run(bare, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr == (
+        "error: data-platform-framework is not installed; next: pip install -e . in its repository\n"
+    )
+
+
 def test_json_is_the_only_thing_on_stdout(kit: str, tmp_path: Path) -> None:
     file = tmp_path / "kit.db"
     result = run(
@@ -246,22 +256,22 @@ def test_the_password_is_asked_for_and_not_shown(kit: str, postgres_database: Ta
         *("--database", str(postgres_database.database), "--validate"),
     ]
     main, terminal = pty.openpty()
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*DATAKIT, *arguments],
         stdin=terminal,
         stdout=subprocess.PIPE,
         stderr=terminal,
         text=True,
         env={key: value for key, value in os.environ.items() if not key.startswith("PG")},
-    )
-    os.close(terminal)
-    seen = b""
-    while b"Password for" not in seen:
-        seen += os.read(main, 1024)
-    while termios.tcgetattr(main)[3] & termios.ECHO:
-        time.sleep(0.01)  # the prompt is shown before the echo is off
-    os.write(main, f"{password}\n".encode())
-    output, _ = process.communicate(timeout=60)
+    ) as process:
+        os.close(terminal)
+        seen = b""
+        while b"Password for" not in seen:
+            seen += os.read(main, 1024)
+        while termios.tcgetattr(main)[3] & termios.ECHO:
+            time.sleep(0.01)  # the prompt is shown before the echo is off
+        os.write(main, f"{password}\n".encode())
+        output, _ = process.communicate(timeout=60)
     os.close(main)
     assert process.returncode == 0
     assert "ok   custom" in output
@@ -273,14 +283,14 @@ def test_an_interrupted_program_says_so(write_kit: Callable[..., Path], tmp_path
     started = tmp_path / "started"
     source = f"import pathlib, time\npathlib.Path({str(started)!r}).touch()\ntime.sleep(60)\n"
     kit = write_kit("slow", {"slow.py": source})
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*DATAKIT, "deploy", str(kit)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    while not started.exists():
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    ) as process:
+        while not started.exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "interrupted" in errors
     assert "Traceback" not in errors

@@ -304,7 +304,7 @@ def test_a_table_that_others_refer_to_is_not_dropped(
         )
         connection.execute(text("INSERT INTO one (id, name) VALUES (1, 'x')"))
         connection.execute(text("INSERT INTO theirs VALUES (1, 1)"))
-    with pytest.raises(DeploymentError, match=r"theirs|FOREIGNKEY|depend on it"):
+    with pytest.raises(DeploymentError, match=r"theirs|FOREIGNKEY"):
         target.live.drop_created()
     assert table_names(engine) == ["one", "theirs"]
     with engine.begin() as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlmodel import Session
@@ -153,10 +154,10 @@ def test_every_structure(target: TargetConfig, write_kit: Callable[..., Path]) -
         "team",
     ]
     assert validate_deployment(kit.tables, target).findings == ()
-    classes = {getattr(cls, "__name__", ""): cls for cls in kit.tables}
+    classes: dict[str, Any] = {getattr(cls, "__name__", ""): cls for cls in kit.tables}
     with Session(create_engine_for_target(target)) as session:
-        team = classes["Team"](name="A")  # type: ignore[operator]
-        hero = classes["Hero"](name="Ann", age=5, team=team, badges=[classes["Badge"](name="gold")])  # type: ignore[operator]
+        team = classes["Team"](name="A")
+        hero = classes["Hero"](name="Ann", age=5, team=team, badges=[classes["Badge"](name="gold")])
         session.add(hero)
         session.commit()
         session.refresh(hero)
