@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from importlib.metadata import entry_points
 from types import TracebackType
 from typing import Any, Self
 
@@ -65,13 +66,14 @@ class TargetConfig:
     _closers: list[Callable[[], object]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        methods = CONNECTION_METHODS.get(self.type)
-        if methods is None:
+        methods = CONNECTION_METHODS.get(self.type, (self.conn_method,))
+        known = {*CONNECTION_METHODS, *entry_points(group="sqlmodel_framework.engines").names}
+        if self.type not in known:
             raise ConfigurationError(
                 "unknown target type",
                 where=f"target {self.name}",
                 seen=self.type,
-                expected=_one_of(CONNECTION_METHODS),
+                expected=_one_of(sorted(known)),
             )
         if self.conn_method not in methods:
             raise ConfigurationError(
@@ -302,6 +304,13 @@ def _parts_of_url(name: str, text: str) -> dict[str, Any]:
         raise ConfigurationError(
             "a URL cannot be read", where=f"target {name}", expected="postgresql://user@host:5432/database"
         ) from None
+    if "@" in (url.host or ""):
+        # The rest of an unencoded password: shown nowhere.
+        raise ConfigurationError(
+            "a URL has more than one @",
+            where=f"target {name}",
+            next_step="write an @ in a user or password as %40, or give the password apart",
+        )
     kind = _BACKENDS.get(url.drivername.split("+", maxsplit=1)[0])
     if kind is None:
         raise ConfigurationError(

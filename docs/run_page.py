@@ -11,7 +11,7 @@ Any other block is text. In what was printed, `…` stands for anything and time
 after the language says that a block needs the embedded server: it is left out where that is not installed.
 
 In README.md and benchmarks.md console blocks do not run, because they set up or measure for minutes. In README.md Python
-blocks that need PostgreSQL find one with a table `film` under the name `source`.
+blocks that need PostgreSQL find one with a table `film` by libpq's environment.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, chdir, redirect_stdout
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 __all__ = ["Block", "PageError", "blocks_of", "main", "run_page"]
@@ -87,11 +87,6 @@ class _Session:
             for command, expected in _commands(block.text):
                 self._run_command(command, expected)
 
-    def give_source(self) -> None:
-        """Start what README.md calls `source`, once."""
-        if "source" not in self.namespace:
-            self.namespace["source"] = _source()
-
     def _run_python(self, block: Block) -> None:
         # Blank lines first: a traceback then shows the page's own line numbers.
         code = compile("\n" * (block.line - 1) + block.text, str(self.page), "exec", dont_inherit=True)
@@ -140,7 +135,7 @@ def run_page(page: Path) -> None:
                 continue
             try:
                 if page.name == "README.md" and "postgres" in block.words:
-                    session.give_source()
+                    _point_libpq_at_a_source()
                 session.run(block)
             except PageError as exc:
                 raise PageError(f"{page}, line {block.line}: {exc}") from None
@@ -148,7 +143,9 @@ def run_page(page: Path) -> None:
                 raise PageError(f"{page}, line {block.line}:\n{traceback.format_exc()}") from exc
 
 
-def _source() -> SimpleNamespace:
+@cache
+def _point_libpq_at_a_source() -> None:
+    """Give the README's reader a source: libpq's environment names it."""
     from sqlalchemy import text
 
     from sqlmodel_framework import create_engine_for_target, get_target_config
@@ -159,7 +156,11 @@ def _source() -> SimpleNamespace:
         connection.execute(
             text("INSERT INTO film VALUES (1, 'ACADEMY DINOSAUR', 86), (2, 'ACE GOLDFINGER', 48)")
         )
-    return SimpleNamespace(host=target.socket, port=target.port, database=target.database, user=target.user)
+    os.environ |= {
+        "PGHOST": str(target.socket),
+        "PGDATABASE": str(target.database),
+        "PGUSER": str(target.user),
+    }
 
 
 def _commands(text: str) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ import copy
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from itertools import groupby
 from typing import Any
 
@@ -17,7 +18,7 @@ from sqlalchemy.schema import ExecutableDDLElement
 
 from sqlmodel_framework.base.errors import DeploymentError
 
-__all__ = ["SchemaMap", "Statement", "plain_dialect", "render_create", "schemas_of"]
+__all__ = ["SchemaMap", "Statement", "plain_dialect", "render_create", "schemas_of", "with_referred"]
 
 SchemaMap = Mapping[str | None, str | None]
 """Schema as the class names it (None: the default schema) to the schema it stands in."""
@@ -57,6 +58,17 @@ def schemas_of(tables: Sequence[Table]) -> set[str]:
     return {table.schema for table in tables if table.schema is not None}
 
 
+def with_referred(tables: Sequence[Table]) -> list[Table]:
+    """The tables and all that their foreign keys lead to, such as those of another datakit."""
+    _resolve_foreign_keys(tables)
+    found = list(dict.fromkeys(tables))
+    for table in found:
+        found.extend(
+            t for t in dict.fromkeys(key.column.table for key in table.foreign_keys) if t not in found
+        )
+    return found
+
+
 def render_create(
     tables: Sequence[Table], dialect: Dialect, schema_map: SchemaMap | None = None
 ) -> list[Statement]:
@@ -83,19 +95,30 @@ def render_create(
         )
 
     mock = MockConnection(plain, collect)
-    by_metadata: dict[MetaData, list[Table]] = defaultdict(list)
-    for table in tables:
-        by_metadata[table.metadata].append(table)
     try:
-        for metadata, members in by_metadata.items():
+        for metadata, members in _by_metadata(tables):
             metadata.create_all(mock, tables=members, checkfirst=False)
-    except CircularDependencyError as exc:
+    except (CircularDependencyError, CycleError) as exc:
         raise DeploymentError("tables depend on one another in a circle", seen=str(exc)) from exc
     except IdentifierError as exc:
         raise DeploymentError("a name is too long for this database", seen=str(exc)) from exc
     except SQLAlchemyError as exc:
         raise DeploymentError("the DDL cannot be written for this database", seen=str(exc)) from exc
     return _in_stable_order(statements)
+
+
+def _by_metadata(tables: Sequence[Table]) -> list[tuple[MetaData, list[Table]]]:
+    """Tables by the datakit they belong to, a datakit that is referred to before the one that refers to it."""
+    members: dict[MetaData, list[Table]] = defaultdict(list)
+    for table in tables:
+        members[table.metadata].append(table)
+    order: TopologicalSorter[MetaData] = TopologicalSorter(
+        {
+            metadata: {key.column.table.metadata for t in listed for key in t.foreign_keys} - {metadata}
+            for metadata, listed in members.items()
+        }
+    )
+    return [(metadata, members[metadata]) for metadata in order.static_order() if metadata in members]
 
 
 def _in_stable_order(statements: list[Statement]) -> list[Statement]:

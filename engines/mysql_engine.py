@@ -189,16 +189,19 @@ class MySQLEngine(TargetEngine):
                 self.execute(scratch, self.render(tables, connection.dialect, places))
                 yield scratch, places
             finally:
-                for place in self._present(scratch, places.values()):
-                    self.drop_schema(scratch, place)
+                self._drop_scratch(scratch, places.values())
 
-    def _present(self, connection: Connection, schemas: Iterable[str]) -> list[str]:
+    def _drop_scratch(self, connection: Connection, schemas: Iterable[str]) -> None:
+        """Drop scratch databases that refer to one another."""
         names = list(schemas)
-        missing: list[str] = names
         with suppress(DBAPIError):
             # A server that is gone has nothing that this process could still drop.
             missing = self.missing_schemas(connection, names)
-        return [name for name in names if name not in missing]
+            connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
+            for name in names:
+                if name not in missing:
+                    self.drop_schema(connection, name)
+            connection.exec_driver_sql("SET SESSION foreign_key_checks = 1")
 
 
 _TABLES = text(

@@ -206,7 +206,9 @@ def _print_plan(kit: Datakit, targets: list[TargetConfig], output_format: Output
         typer.echo(json.dumps({"format_version": 1, "datakit": kit.name, "plan": texts}, indent=2))
         return 0
     for name, statements in plans.items():
-        typer.echo(f"-- {kit.name} on {name}: {len(statements)} statements")
+        typer.echo(
+            f"-- {kit.name} on {name}: {len(statements)} statement{'s' if len(statements) != 1 else ''}"
+        )
         for statement in statements:
             typer.echo(f"{statement.text};\n")
     return 0

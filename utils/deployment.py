@@ -14,7 +14,7 @@ from sqlmodel_framework.base.errors import ConfigurationError, TargetNotEmptyErr
 from sqlmodel_framework.base.results import Result
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.base import Created, engine_of
-from sqlmodel_framework.engines.ddl import Statement, schemas_of
+from sqlmodel_framework.engines.ddl import Statement, schemas_of, with_referred
 from sqlmodel_framework.engines.live import (
     LiveTarget,
     cleanup_test_target,
@@ -133,6 +133,10 @@ def _make_room(
     if if_exists == "skip":
         return [], {(table.schema, table.name) for table in clashing}
     if if_exists == "replace":
+        if clashing and not live.engine.capabilities.transactional_ddl:
+            # A drop cannot be rolled back here: rehearse the creation before the old tables go.
+            with live.engine.shadow(live.sql, connection, with_referred(wanted)):
+                pass
         live.engine.drop_tables(connection, clashing)
         types = live.engine.existing_types(connection, places)
         stale = [s for s in _free_standing(live, connection, clashing) if (s.schema, s.name) in types]
@@ -163,10 +167,13 @@ def _create(live: LiveTarget, connection: Connection, tables: Sequence[Table], c
         created.schemas.append(schema)
     if not tables:
         return
-    types = live.engine.existing_types(connection, live.places(connection, tables))
+    places = live.places(connection, tables)
+    types = live.engine.existing_types(connection, places)
+    # Beside named schemas the default one is named too: MySQL looks for a key's table beside the key's own.
+    named = places if schemas_of(tables) and places[None] is not None else None
     statements = [
         statement
-        for statement in live.engine.render(tables, connection.dialect)
+        for statement in live.engine.render(tables, connection.dialect, named)
         if not (statement.free_standing and (statement.schema, statement.name) in types)
     ]
     created.tables += tables

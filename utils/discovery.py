@@ -33,9 +33,10 @@ from sqlmodel_framework.utils.tables import TableLike, TableScope, is_table_clas
 
 __all__ = ["Datakit", "discover_datakit_modules", "discover_sqlmodel_classes", "load_datakit"]
 
-_FOLDERS_NOT_READ = frozenset({"alembic", "build", "dist", "migrations", "test", "tests"})
+_NOT_READ = frozenset({"__main__.py", "conftest.py", "noxfile.py", "setup.py"}) | frozenset(
+    {"alembic", "build", "dist", "migrations", "test", "tests"}
+)
 _FOLDERS_OF_TOOLS = frozenset({"__pycache__", "node_modules", "site-packages"})
-_FILES_NOT_READ = frozenset({"__main__.py", "conftest.py", "noxfile.py", "setup.py"})
 _TWICE = "two classes of the datakit define the same table"
 
 
@@ -115,7 +116,7 @@ def discover_sqlmodel_classes(modules: Iterable[ModuleType]) -> list[TableLike]:
         with import_lock:
             shared = TableScope.in_use()
         own.add(shared.metadata)
-        with_class |= {mapper.local_table for mapper in shared.registry.mappers}
+        with_class |= {table_of(item) for item in shared.content() if is_table_class(item)}
     tables = [v for v in values if isinstance(v, Table) and v.metadata in own and v not in with_class]
     return list(dict.fromkeys([*classes, *tables]))
 
@@ -123,9 +124,9 @@ def discover_sqlmodel_classes(modules: Iterable[ModuleType]) -> list[TableLike]:
 def _folder_of(kit: str | os.PathLike[str]) -> tuple[Path, str | None]:
     """The folder of a kit, and its importable name if that was given."""
     text, path = os.fspath(kit), Path(kit)
-    if text and path.is_dir():
+    if text and os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
         return path.resolve(), None
-    if text and path.exists():
+    if text and os.path.exists(path):  # noqa: PTH110
         raise DiscoveryError("a datakit is a folder, not a file", seen=text, next_step=f"pass {path.parent}")
     if not all(part.isidentifier() for part in text.split(".")):
         raise DiscoveryError(
@@ -149,58 +150,59 @@ def _folder_of(kit: str | os.PathLike[str]) -> tuple[Path, str | None]:
 
 @dataclass
 class _Files:
-    """What a kit's folder holds: modules, files and folders that are not read, and such that cannot be read."""
+    """The modules in a kit's folder; files and folders that are not read; and folders that cannot be read."""
 
     modules: list[Path] = field(default_factory=list)
     not_read: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
 
-    @classmethod
-    def below(cls, folder: Path) -> _Files:
-        found, seen = cls(), set()
-        for parent, folders, names in os.walk(folder, onerror=found._cannot_read):
-            folders[:] = sorted(name for name in folders if found._is_read(Path(parent, name)))
-            for name in sorted(names, key=lambda name: (name != "__init__.py", name)):
-                path = Path(parent, name)
-                if path.suffix != ".py" or name.startswith("."):
-                    continue
-                if name in _FILES_NOT_READ or name.startswith("test_"):
-                    found.not_read.append(
-                        f"file {path.relative_to(folder)}: its name is not that of a kit's module"
-                    )
-                elif path.resolve() in seen:
-                    found.not_read.append(f"file {path.relative_to(folder)}: a link to another of the kit")
-                else:
-                    seen.add(path.resolve())
-                    found.modules.append(path)
-        return found
 
-    def _is_read(self, folder: Path) -> bool:
-        if _is_of_tools(folder):
-            return False
-        if folder.is_symlink():
-            self.not_read.append(f"folder {folder.name}: a link")
-        elif folder.name in _FOLDERS_NOT_READ:
-            self.not_read.append(f"folder {folder.name}: its name is not that of a kit's modules")
-        else:
-            return True
-        return False
+def _list_files(folder: Path, code: Path) -> _Files:
+    found = _Files()
+    known: set[Path] = set()
 
-    def _cannot_read(self, error: OSError) -> None:
-        self.unreadable.append(f"{error.filename}: {type(error).__name__}: {error.strerror}")
+    def unreadable(error: OSError) -> None:
+        found.unreadable.append(f"{_shown(error.filename, folder)}: {type(error).__name__}: {error.strerror}")
+
+    for parent, folders, names in os.walk(code, onerror=unreadable):
+        inside = [path for name in sorted(folders) if not _is_of_tools(path := Path(parent, name))]
+        files = [Path(parent, name) for name in sorted(names, key=lambda name: (name != "__init__.py", name))]
+        modules = [path for path in files if path.suffix == ".py" and not path.name.startswith(".")]
+        reasons = {path: _why_not_read(path, known) for path in (*inside, *modules)}
+        found.not_read += [f"{_shown(path, folder)}: {reason}" for path, reason in reasons.items() if reason]
+        folders[:] = [path.name for path in inside if not reasons[path]]
+        found.modules += [path for path in modules if not reasons[path]]
+    return found
+
+
+def _is_of_tools(folder: Path) -> bool:
+    hidden = folder.name in _FOLDERS_OF_TOOLS or folder.name.startswith(".")
+    return hidden or (folder / "pyvenv.cfg").is_file()
+
+
+def _why_not_read(path: Path, known: set[Path]) -> str | None:
+    if path.name in _NOT_READ or (path.suffix == ".py" and path.name.startswith("test_")):
+        return "its name is not one of a kit's module"
+    if path.is_dir():
+        return "a link to a folder" if path.is_symlink() else None
+    home = path.resolve()
+    if home in known:
+        return "a link to another module of the kit"
+    known.add(home)
+    return None
 
 
 def _code_folder(folder: Path) -> Path:
     """The folder that module names count from: `src` where the layout has one and no module is beside it."""
     source = folder / "src"
-    beside = {path.name for path in folder.glob("*.py")} - _FILES_NOT_READ
+    beside = {path.name for path in folder.glob("*.py")} - _NOT_READ
     return source if source.is_dir() and not beside and not (source / "__init__.py").is_file() else folder
 
 
 def _read(folder: Path, name: str | None) -> Datakit:
     before = _files_around(folder)
     code = _code_folder(folder)
-    found = _Files.below(code)
+    found = _list_files(folder, code)
     first: list[Path] = []
     while True:
         order = [*first, *(file for file in found.modules if file not in first)]
@@ -220,6 +222,8 @@ def _import_all(reading: Reading, files: Iterable[Path]) -> dict[Path, BaseExcep
     raised: dict[Path, BaseException] = {}
     for file in files:
         try:
+            if not file.is_file():
+                raise OSError("neither a file nor a link to one")
             reading.module(file)
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - a kit's module may raise anything
             raised[file] = exc
@@ -254,7 +258,7 @@ def _datakit(folder: Path, found: _Files, modules: Sequence[ModuleType]) -> Data
 def _hidden_files(folder: Path, files: Iterable[Path], modules: Iterable[ModuleType]) -> Iterator[str]:
     for file, module in zip(files, modules, strict=True):
         if not file.samefile(str(module.__file__)):
-            yield f"file {_shown(file, folder)}: hidden by {_shown(module.__file__, folder)}"
+            yield f"{_shown(file, folder)}: hidden by {_shown(module.__file__, folder)}"
 
 
 def _skipped_classes(folder: Path, modules: Iterable[ModuleType]) -> Iterator[str]:
@@ -278,10 +282,10 @@ def _refuse_duplicates(folder: Path, tables: Iterable[TableLike]) -> None:
             )
 
 
-def _described(item: type | Table, folder: Path) -> str:
+def _described(item: type | Table, folder: Path, file: str | None = None) -> str:
     if isinstance(item, Table):
         return "a Table without a class"
-    file = getattr(sys.modules.get(item.__module__), "__file__", None)
+    file = file or getattr(sys.modules.get(item.__module__), "__file__", None)
     return f"class {item.__name__}" + (f" ({_shown(file, folder)})" if file else "")
 
 
@@ -292,7 +296,9 @@ def _refuse_failures(reading: Reading, found: _Files, raised: Mapping[Path, Base
         return
     what = f"{len(raised)} of {len(found.modules)} modules of the datakit cannot be imported"
     next_step = "correct what is listed, then read the datakit again"
-    if not found.unreadable and all(map(_table_defined_twice, failures)):
+    if found.unreadable:
+        what = f"{len(raised) + len(found.unreadable)} modules and folders of the datakit cannot be read"
+    elif all(map(_table_defined_twice, failures)):
         what, next_step = _TWICE, "rename one of the tables"
     raise DiscoveryError(what, where=str(reading.kit.folder), seen=_listed(lines), next_step=next_step)
 
@@ -333,21 +339,18 @@ def _reason(reading: Reading, exc: BaseException, file: Path, line: int | None) 
 
 
 def _table_defined_twice(exc: BaseException) -> str | None:
-    found = (
-        re.match("Table '(.+)' is already defined", str(exc))
-        if isinstance(exc, InvalidRequestError)
-        else None
-    )
-    return found[1] if found else None
+    found = re.match("Table '(.+)' is already defined", str(exc))
+    return found[1] if found and isinstance(exc, InvalidRequestError) else None
 
 
 def _definition_of(table: str, reading: Reading, exc: BaseException) -> str | None:
     """The class that defined a table first: in a module that was read, or in the one that failed."""
-    names = [vars(module) for module in reading.loaded()]
-    names += [frame.f_globals for frame, _ in traceback.walk_tb(exc.__traceback__)]
-    for value in (value for namespace in names for value in namespace.values()):
-        if is_table_class(value) and table_of(value) is reading.metadata.tables.get(table):
-            return _described(value, reading.kit.folder)
+    modules = [vars(module) for module in reading.loaded()]
+    modules += [frame.f_globals for frame, _ in traceback.walk_tb(exc.__traceback__)]
+    for module in modules:
+        for value in module.values():
+            if is_table_class(value) and table_of(value) is reading.metadata.tables.get(table):
+                return _described(value, reading.kit.folder, module.get("__file__"))
     return None
 
 
@@ -375,9 +378,3 @@ def _files_around(folder: Path) -> set[Path]:
         folders[:] = [name for name in folders if not _is_of_tools(Path(parent, name))]
         found.update(Path(parent, name) for name in names)
     return found
-
-
-def _is_of_tools(folder: Path) -> bool:
-    return (
-        folder.name in _FOLDERS_OF_TOOLS or folder.name.startswith(".") or (folder / "pyvenv.cfg").is_file()
-    )

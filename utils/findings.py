@@ -25,7 +25,7 @@ CODES: dict[str, str] = {
     "DK401": "foreign-key-missing",
     "DK402": "foreign-key-unexpected",
 }
-"""Every code with its name; docs/findings.md explains each."""
+"""Every code with its name; docs/validation.md explains each."""
 
 
 @dataclass(frozen=True, order=True)

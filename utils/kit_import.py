@@ -60,7 +60,7 @@ class KitSource:
         module = _module(path)
         if self.name is not None:
             return ".".join([self.name, *_escaped(module.relative_to(self.folder))])
-        if self.code == self.folder or not module.is_relative_to(self.code):
+        if self.code in {self.folder, module} or not module.is_relative_to(self.code):
             return self._name_below(self.folder, module)
         return self._name_below(self.code / module.relative_to(self.code).parts[0], module)
 
@@ -134,20 +134,6 @@ class _Owner:
 
     scope: TableScope
     source: KitSource | None
-    tables_before: frozenset[Table]
-
-    @classmethod
-    def of(cls, loaded: Iterable[ModuleType | None], source: KitSource | None) -> _Owner:
-        """In the scope of those of its modules that are loaded already; else in a new one."""
-        scopes = (
-            scope for module in loaded if module is not None and (scope := _scope_of(module)) is not None
-        )
-        scope = next(scopes, None) or TableScope.new()
-        return cls(scope, source, frozenset(scope.metadata.tables.values()))
-
-    def new_tables(self) -> list[Table]:
-        """The tables that were defined during this reading."""
-        return [table for table in self.scope.metadata.tables.values() if table not in self.tables_before]
 
 
 class _KitLoader(SourceFileLoader):
@@ -205,10 +191,12 @@ class Reading(MetaPathFinder):
         self.failures: dict[Path, BaseException] = {}
         self.ran: dict[str, _Owner] = {}
         self._modules_before = set(sys.modules)
+        self._content_before: dict[Path, set[Table | type]] = {}
+        self._owners: dict[Path, _Owner] = {}
         self._names = {file: kit.name_of(file) for file in files}
         self.aliases = self._loaded_otherwise()
         loaded = [self.aliases.get(name) or sys.modules.get(name) for name in self._names.values()]
-        self._owners = {kit.folder: _Owner.of(loaded, kit)}
+        self._add_owner(kit.folder, loaded, kit)
         self._thread = threading.get_ident()
 
     @property
@@ -226,22 +214,24 @@ class Reading(MetaPathFinder):
 
     def _loaded_otherwise(self) -> dict[str, ModuleType]:
         """Modules of the kit that are loaded by another name, such as `__main__`, by their name in the kit."""
-        names = {
-            os.path.realpath(file): name for file, name in self._names.items() if name not in sys.modules
-        }
-        files = {os.path.basename(file) for file in names}
+        names = {file.resolve(): name for file, name in self._names.items() if name not in sys.modules}
+        basenames = {file.name for file in names}
         found = {}
         for module in list(sys.modules.values()):
             file = vars(module).get("__file__") if isinstance(module, ModuleType) else None
-            if isinstance(file, str) and os.path.basename(file) in files and os.path.realpath(file) in names:
-                found[names[os.path.realpath(file)]] = module
+            path = Path(file) if isinstance(file, str) else Path()
+            if path.name in basenames and path.resolve() in names:
+                found[names[path.resolve()]] = module
         return found
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Where an ordinary import finds the module, with a loader that runs it in the scope of its owner."""
-        if threading.get_ident() != self._thread or fullname.split(".", maxsplit=1)[0] in sys.stdlib_module_names:
+        if (
+            threading.get_ident() != self._thread
+            or fullname.split(".", maxsplit=1)[0] in sys.stdlib_module_names
+        ):
             return None
         spec = _found(fullname, path) or _found_with_dots(fullname, path or ())
         if spec is not None and type(spec.loader) is SourceFileLoader:
@@ -268,8 +258,16 @@ class Reading(MetaPathFinder):
             loaded = [
                 module for name, module in list(sys.modules.items()) if f"{name}.".startswith(f"{prefix}.")
             ]
-            self._owners[unit] = _Owner.of(loaded, KitSource(unit, unit) if loose else None)
+            self._add_owner(unit, loaded, KitSource(unit, unit) if loose else None)
         return self._owners[unit]
+
+    def _add_owner(self, unit: Path, loaded: Iterable[ModuleType | None], source: KitSource | None) -> None:
+        """Its scope is that of its modules which are loaded already; else a new one."""
+        scopes = (
+            scope for module in loaded if module is not None and (scope := _scope_of(module)) is not None
+        )
+        self._owners[unit] = _Owner(next(scopes, None) or TableScope.new(), source)
+        self._content_before[unit] = self._owners[unit].scope.content()
 
     def share_bare_names(self) -> None:
         """Where `sys.path` leads into the kit, an `import film` from elsewhere must not run its modules again."""
@@ -285,13 +283,21 @@ class Reading(MetaPathFinder):
 
     def undo(self) -> None:
         """Take out of the process again what was run, so that a corrected kit can be read."""
+        new = {
+            unit: owner.scope.content() - self._content_before[unit] for unit, owner in self._owners.items()
+        }
+        with_tables = [owner for unit, owner in self._owners.items() if new[unit] or owner.source is not None]
         for name in set(sys.modules) - self._modules_before:
-            owner = self.ran.get(name)
-            if self._is_folder_of_kit(name) if owner is None else owner.source or owner.new_tables():
+            if self.ran[name] in with_tables if name in self.ran else self._is_folder_of_kit(name):
                 _drop(name)
-        for owner in self._owners.values():
-            for table in owner.new_tables():
-                owner.scope.metadata.remove(table)
+        for unit, owner in self._owners.items():
+            owner.scope.remove(new[unit])
+
+    def close(self) -> None:
+        """Let go of what the loaders, which stay, would keep alive."""
+        self.failures.clear()
+        self.ran.clear()
+        self._content_before.clear()
 
     def _is_folder_of_kit(self, name: str) -> bool:
         places = _places(sys.modules[name])
@@ -322,7 +328,7 @@ def importing(kit: KitSource, files: Iterable[Path]) -> Iterator[Reading]:
             sys.modules.pop(name, None)
         outside.use()
         sys.path[:] = path
-        reading.failures.clear()
+        reading.close()
     reading.share_bare_names()
 
 

@@ -87,6 +87,19 @@ class TableScope:
         SQLModel.metadata = self.metadata
         SQLModel._sa_registry = self.registry  # type: ignore[attr-defined] # noqa: SLF001
 
+    def content(self) -> set[Table | type]:
+        """The tables and the mapped classes that are defined in it."""
+        mapped = {manager.class_ for manager in list(self.registry._managers)}  # noqa: SLF001
+        return mapped | set(self.metadata.tables.values())
+
+    def remove(self, content: Iterable[Table | type]) -> None:
+        """Forget tables and mapped classes: their names are free again."""
+        for item in content:
+            if isinstance(item, Table):
+                self.metadata.remove(item)
+            else:
+                self.registry._dispose_cls(item)  # noqa: SLF001
+
     @contextmanager
     def entered(self) -> Iterator[None]:
         """SQLModel uses this one inside the block. A MetaData that a kit puts in its place serves the kit's other modules."""

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Table
 
 from sqlmodel_framework.base.results import Result
 from sqlmodel_framework.config.targets import TargetConfig
-from sqlmodel_framework.engines.ddl import schemas_of
+from sqlmodel_framework.engines.ddl import schemas_of, with_referred
 from sqlmodel_framework.engines.live import LiveTarget, open_target
 from sqlmodel_framework.engines.reading import Reading
 from sqlmodel_framework.utils.comparisons import COMPARISONS
@@ -83,6 +83,6 @@ def compare_readings(expected: Reading, found: Reading) -> tuple[Finding, ...]:
 def _read_both(live: LiveTarget, connection: Connection, tables: Sequence[Table]) -> tuple[Reading, Reading]:
     keys = [(table.schema, table.name) for table in tables]
     found = live.engine.read(connection, keys, live.places(connection, tables))
-    with live.engine.shadow(live.sql, connection, tables) as (scratch, places):
+    with live.engine.shadow(live.sql, connection, with_referred(tables)) as (scratch, places):
         expected = live.engine.read(scratch, keys, places)
     return expected, found

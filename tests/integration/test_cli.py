@@ -148,7 +148,7 @@ def test_a_server_that_is_down_ends_with_75(kit: str, closed_port: int) -> None:
         (["no/such/folder"], "no such folder"),
         (["no_such_package"], "no package of that name"),
         (["{kit}", "--target", "postgrez"], "expected: one of mysql_container"),
-        (["{kit}", "--target-type", "oracle"], "expected: one of sqlite, postgres, mysql"),
+        (["{kit}", "--target-type", "oracle"], "expected: one of mysql, postgres, sqlite"),
         (["{kit}", "--url", "nonsense"], "a URL cannot be read"),
         (["{kit}", "--url", "oracle://u:canary-secret-7313@h/d"], "unknown database"),
         (["{kit}", "--url", "sqlite://", "--host", "h"], "exclude each other"),

@@ -255,6 +255,67 @@ def test_named_schemas(target: TargetConfig, write_kit: Callable[..., Path], wor
         assert schema not in inspect(engine).get_schema_names() or engine_of(target).kind == "sqlite"
 
 
+def test_foreign_keys_between_schemas(
+    target: TargetConfig, write_kit: Callable[..., Path], worker_id: str
+) -> None:
+    one, two = (f"art{n}_{worker_id}_{threading.get_native_id()}" for n in (1, 2))
+    source = f"""
+        class Film(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+        class Poster(SQLModel, table=True):
+            __table_args__ = {{"schema": "{one}"}}
+            id: int = Field(primary_key=True)
+            film_id: int = Field(foreign_key="film.id")
+        class Print(SQLModel, table=True):
+            __table_args__ = {{"schema": "{two}"}}
+            id: int = Field(primary_key=True)
+            poster_id: int = Field(foreign_key="{one}.poster.id")
+    """
+    kit = load_datakit(write_kit("kit", {"kit.py": source}))
+    deploy_data_objects(kit.tables, target)
+    assert validate_deployment(kit.tables, target).findings == ()
+    deploy_data_objects(kit.tables, target, if_exists="replace")
+    assert validate_deployment(kit.tables, target).findings == ()
+    assert len(target.live.drop_created()) == 3
+
+
+def test_a_kit_that_refers_to_another(target: TargetConfig, write_kit: Callable[..., Path]) -> None:
+    first = load_datakit(write_kit("first", ONE))
+    source = """
+        from sqlalchemy import Column, ForeignKey, Integer
+        from first.one import One
+        class Child(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+            one_id: int = Field(sa_column=Column(Integer, ForeignKey(One.__table__.c.id)))
+    """
+    second = load_datakit(write_kit("second", {"child.py": source}))
+    deploy_data_objects([*second.tables, *first.tables], target)
+    assert validate_deployment([*second.tables, *first.tables], target).findings == ()
+    assert validate_deployment(second.tables, target).findings == ()
+    assert validate_deployment(first.tables, target).findings == ()
+
+
+@pytest.mark.mysql
+def test_replace_rehearses_where_a_drop_cannot_be_undone(
+    mysql_database: TargetConfig, write_kit: Callable[..., Path]
+) -> None:
+    deploy_data_objects(load_datakit(write_kit("kit", ONE)).tables, mysql_database)
+    engine = create_engine_for_target(mysql_database)
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO one VALUES (1, 'kept')"))
+    source = """
+        from sqlalchemy import CheckConstraint
+        class One(SQLModel, table=True):
+            __table_args__ = (CheckConstraint("no_such_column > 0"),)
+            id: int = Field(primary_key=True)
+    """
+    refused = load_datakit(write_kit("refused", {"one.py": source}))
+    with pytest.raises(DeploymentError, match="no_such_column"):
+        deploy_data_objects(refused.tables, mysql_database, if_exists="replace")
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT name FROM one")).scalar_one() == "kept"
+
+
 def test_a_foreign_key_is_enforced(target: TargetConfig, write_kit: Callable[..., Path]) -> None:
     from sqlalchemy.exc import IntegrityError
 

@@ -348,6 +348,7 @@ def test_what_is_not_read_is_said(write_kit: WriteKit) -> None:
             "setup.py": broken,
             ".hidden.py": broken,
             "tests/a.py": broken,
+            "geo/tests/a.py": broken,
             "migrations/versions/a.py": broken,
             "node_modules/x/a.py": broken,
             ".git/a.py": broken,
@@ -358,19 +359,20 @@ def test_what_is_not_read_is_said(write_kit: WriteKit) -> None:
         },
     )
     (folder / "other.py").symlink_to(folder / "film.py")
-    (folder / "linked").symlink_to(folder / "tests")
+    (folder / "linked").symlink_to(folder / "geo")
     kit = load_datakit(folder)
     assert names(kit) == ["Film"]
     assert sorted(kit.skipped) == [
-        "file __main__.py: its name is not that of a kit's module",
-        "file conftest.py: its name is not that of a kit's module",
-        "file hidden.py: hidden by hidden/__init__.py",
-        "file other.py: a link to another of the kit",
-        "file setup.py: its name is not that of a kit's module",
-        "file test_film.py: its name is not that of a kit's module",
-        "folder linked: a link",
-        "folder migrations: its name is not that of a kit's modules",
-        "folder tests: its name is not that of a kit's modules",
+        "__main__.py: its name is not one of a kit's module",
+        "conftest.py: its name is not one of a kit's module",
+        "geo/tests: its name is not one of a kit's module",
+        "hidden.py: hidden by hidden/__init__.py",
+        "linked: a link to a folder",
+        "other.py: a link to another module of the kit",
+        "setup.py: its name is not one of a kit's module",
+        "test_film.py: its name is not one of a kit's module",
+        "migrations: its name is not one of a kit's module",
+        "tests: its name is not one of a kit's module",
     ]
 
 

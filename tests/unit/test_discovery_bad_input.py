@@ -1,0 +1,385 @@
+"""What discovery says about a kit that cannot be read: one message in the form of the house, and a clean process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+
+import pytest
+from sqlmodel import SQLModel
+
+from sqlmodel_framework import Datakit, DiscoveryError, load_datakit
+from sqlmodel_framework.base.errors import ConfigurationError
+
+WriteKit = Callable[..., Path]
+
+FILM = "class Film(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n"
+LANGUAGE = "class Language(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n"
+
+
+def failure(kit: Path | str) -> str:
+    """The message, with the kit's folder as `.`; nothing of the attempt may be left in the process."""
+    state = (SQLModel.metadata, SQLModel._sa_registry, list(sys.path), list(sys.meta_path), set(sys.modules))  # type: ignore[attr-defined]
+    with pytest.raises(DiscoveryError) as caught:
+        load_datakit(kit)
+    assert caught.value.__cause__ is None
+    assert state == (SQLModel.metadata, SQLModel._sa_registry, sys.path, sys.meta_path, set(sys.modules))  # type: ignore[attr-defined]
+    text = str(caught.value)
+    assert "Traceback" not in text
+    assert "datakit_" not in text
+    return text.replace(str(kit), ".") if isinstance(kit, Path) else text
+
+
+def reads(folder: Path) -> list[str]:
+    kit: Datakit = load_datakit(folder)
+    return [item.__name__ for item in kit.tables]  # type: ignore[union-attr]
+
+
+def test_a_path_that_is_none(tmp_path: Path) -> None:
+    assert (
+        failure(str(tmp_path / "missing"))
+        == f"no such folder; seen: {tmp_path}/missing; next: pass a datakit's folder or an importable name"
+    )
+    assert failure("") == "no such folder; seen: ''; next: pass a datakit's folder or an importable name"
+    assert failure("a..b").startswith("no such folder; seen: a..b")
+    assert failure("x" * 500).startswith(
+        "no such folder, and no package of that name can be imported; seen: xxx"
+    )
+    assert failure("a\0b").startswith("no such folder; seen: a")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert failure(str(tmp_path / "loop")).startswith("no such folder; seen: /")
+
+
+def test_a_name_that_is_none(write_kit: WriteKit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (
+        failure("no_such_package.kit") == "no such folder, and no package of that name can be imported;"
+        " seen: no_such_package.kit; next: pass a datakit's folder, or install the package"
+    )
+    assert failure("sqlmodel_framework.datakits.no_such_kit").startswith(
+        "no such folder, and no package of that name"
+    )
+    assert failure("sys").startswith("no such folder, and no package of that name can be imported; seen: sys")
+    assert failure("__main__").startswith("no such folder, and no package of that name")
+    home = Path(__file__).parents[2]
+    assert (
+        failure("sqlmodel_framework.datakits.bronze_pagila.film")
+        == "a datakit is a package, not a module; seen:"
+        f" sqlmodel_framework.datakits.bronze_pagila.film, which is {home}/datakits/bronze_pagila/film.py;"
+        " next: pass sqlmodel_framework.datakits.bronze_pagila"
+    )
+    write_kit("", {"kit_of_one_file.py": FILM})
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert failure("kit_of_one_file").endswith(f"next: pass {tmp_path}")
+
+
+def test_a_name_in_a_package_that_fails(
+    write_kit: WriteKit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    write_kit(
+        "failing_top",
+        {"__init__.py": "\nraise RuntimeError('no luck')\n", "kit/film.py": FILM, "kit/b.py": LANGUAGE},
+    )
+    assert failure("failing_top.kit") == (
+        f"2 of 2 modules of the datakit cannot be imported ({tmp_path}/failing_top/kit); seen: \n"
+        f"  {tmp_path}/failing_top/__init__.py, line 2: RuntimeError: no luck (imported by b.py, film.py);"
+        " next: correct what is listed, then read the datakit again"
+    )
+
+
+def test_a_file(write_kit: WriteKit, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_kit("kit", {"film.py": FILM})
+    file = str(folder / "film.py")
+    assert failure(file) == f"a datakit is a folder, not a file; seen: {file}; next: pass {folder}"
+    monkeypatch.chdir(folder)
+    assert failure("film.py") == "a datakit is a folder, not a file; seen: film.py; next: pass ."
+
+
+def test_an_empty_folder(write_kit: WriteKit) -> None:
+    folder = write_kit("kit", {})
+    assert (
+        failure(folder)
+        == "the datakit defines no table (.); seen: no Python module; expected: classes declared with table=True"
+    )
+    write_kit("kit", {"film.py": FILM})
+    assert reads(folder) == ["Film"]
+
+
+def test_no_table_lists_every_module_and_every_class(write_kit: WriteKit) -> None:
+    folder = write_kit(
+        "my-kit",
+        {
+            "base.py": "class Base(SQLModel):\n    id: int = Field(primary_key=True)\n",
+            "geo/city.py": "from base import Base\nfrom pydantic import BaseModel\nclass City(Base):\n    pass\nclass Dto(BaseModel):\n    pass\n",
+            "test_x.py": "",
+        },
+    )
+    assert failure(folder) == (
+        "the datakit defines no table (.); seen: \n"
+        "  module base.py\n"
+        "  module geo/city.py\n"
+        "  test_x.py: its name is not one of a kit's module\n"
+        "  class Base (base.py): no table=True\n"
+        "  class City (geo/city.py): no table=True\n"
+        "  class Dto (geo/city.py): no SQLModel class;"
+        " expected: classes declared with table=True"
+    )
+
+
+def test_all_failures_are_reported_together_and_a_corrected_kit_is_read(write_kit: WriteKit) -> None:
+    broken = {
+        "__init__.py": "from .film import Film\n",
+        "film.py": FILM + "x = 1 / 0\n",
+        "cast.py": "from .film import Film\n" + LANGUAGE,
+        "city.py": "class City(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n",
+        "country.py": "def broken(:\n",
+        "crew.py": "import sys\n\nsys.exit('stop')\n",
+        "deep/__init__.py": "import no_such_module\n",
+        "deep/down.py": "from . import value\n",
+        "deep/own.py": "raise ValueError\n",
+        "missing.py": "from .city import Town\n",
+        "neighbour.py": "import my_kit.nothing\n",
+        "out.py": "import json\njson.loads('{')\n",
+        "twice.py": "from my_kit import Film\nfrom . import film\n",
+        "words.py": "raise RuntimeError('two\\n    lines')\n",
+    }
+    folder = write_kit("my_kit", broken)
+    assert failure(folder) == (
+        "13 of 14 modules of the datakit cannot be imported (.); seen: \n"
+        "  film.py, line 4: ZeroDivisionError: division by zero (imported by __init__.py, cast.py, twice.py)\n"
+        "  country.py, line 2: SyntaxError: invalid syntax\n"
+        "  crew.py, line 4: calls sys.exit\n"
+        "  missing.py, line 2: ImportError: cannot import name 'Town' from 'my_kit.city' (./city.py)\n"
+        "  neighbour.py, line 2: ModuleNotFoundError: No module named 'my_kit.nothing'\n"
+        "  out.py, line 3: JSONDecodeError: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)\n"
+        "  words.py, line 2: RuntimeError: two lines\n"
+        "  deep/__init__.py, line 1: ModuleNotFoundError: No module named 'no_such_module' (imported by deep/down.py)\n"
+        "  deep/own.py, line 2: ValueError;"
+        " next: correct what is listed, then read the datakit again"
+    )
+    for name in set(broken) - {"__init__.py", "film.py", "city.py"}:
+        (folder / name).unlink()
+    write_kit(
+        "my_kit",
+        {
+            "film.py": FILM,
+            "city.py": "class Town(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n",
+        },
+    )
+    assert reads(folder) == ["Film", "Town"]
+
+
+def test_a_failure_that_a_module_bears_is_none_of_that_module(write_kit: WriteKit) -> None:
+    bearing = """
+        try:
+            from .film import Film
+        except ZeroDivisionError:
+            Film = None
+    """
+    folder = write_kit("kit", {"cast.py": LANGUAGE + textwrap.dedent(bearing), "film.py": FILM + "1 / 0\n"})
+    assert failure(folder).count("imported by") == 0
+    assert "1 of 2 modules" in failure(folder)
+
+
+@pytest.mark.parametrize("kind", ["folders", "package"])
+def test_a_failure_in_a_neighbour_is_named_with_its_file(
+    write_kit: WriteKit, tmp_path: Path, kind: str
+) -> None:
+    init = (
+        {"__init__.py": "", "bronze/__init__.py": "", "silver/__init__.py": ""} if kind == "package" else {}
+    )
+    statement = "from ..bronze.film import Film\n" if kind == "package" else "from bronze.film import Film\n"
+    broken = {
+        "bronze/film.py": FILM + "1 / 0\n",
+        "bronze/language.py": LANGUAGE.replace("Language", "Tongue"),
+    }
+    silver = {
+        "silver/a.py": statement,
+        "silver/b.py": statement,
+        "silver/c.py": statement.replace("film import Film", "language import Language") + FILM,
+    }
+    project = write_kit("project", {**init, **broken, **silver})
+    assert failure(project / "silver") == (
+        "3 of 3 modules of the datakit cannot be imported (.); seen: \n"
+        f"  {tmp_path}/project/bronze/film.py, line 4: ZeroDivisionError: division by zero (imported by a.py, b.py)\n"
+        f"  c.py, line 2: ImportError: cannot import name 'Language' from 'project.bronze.language' ({tmp_path}/project/bronze/language.py);"
+        " next: correct what is listed, then read the datakit again"
+    ).replace("3 of 3", "3 of 4" if init else "3 of 3").replace(
+        "'project.bronze", "'project.bronze" if init else "'bronze"
+    )
+    write_kit("project", {"bronze/film.py": FILM, "bronze/language.py": LANGUAGE})
+    assert reads(project / "silver") == ["Film"]
+    assert reads(project / "bronze") == ["Film", "Language"]
+
+
+def test_a_failure_does_not_touch_what_another_kit_uses(write_kit: WriteKit) -> None:
+    project = write_kit(
+        "project",
+        {
+            "bronze/film.py": FILM,
+            "silver/a.py": "from bronze.film import Film\nclass Silver(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n",
+        },
+    )
+    silver = load_datakit(project / "silver")
+    write_kit("project", {"bronze/language.py": LANGUAGE + "1 / 0\n"})
+    assert "1 of 2 modules" in failure(project / "bronze")
+    write_kit("project", {"bronze/language.py": LANGUAGE})
+    bronze = load_datakit(project / "bronze")
+    film, language = bronze.tables
+    assert film is silver.modules[0].Film
+    assert film.metadata is language.metadata
+
+
+def test_a_module_that_imports_a_broken_one_does_not_define_its_tables_twice(write_kit: WriteKit) -> None:
+    folder = write_kit(
+        "kit",
+        {
+            "a.py": "import film\n",
+            "b.py": "import film\n",
+            "film.py": FILM + "1 / 0\n",
+            "z.py": "import film\n" + LANGUAGE,
+        },
+    )
+    assert failure(folder) == (
+        "4 of 4 modules of the datakit cannot be imported (.); seen: \n"
+        "  film.py, line 4: ZeroDivisionError: division by zero (imported by a.py, b.py, z.py);"
+        " next: correct what is listed, then read the datakit again"
+    )
+
+
+def test_two_classes_with_one_table(write_kit: WriteKit) -> None:
+    other = (
+        LANGUAGE
+        + "\nclass OldFilm(SQLModel, table=True):\n    __tablename__ = 'film'\n    id: int = Field(primary_key=True)\n"
+    )
+    folder = write_kit("kit", {"film.py": FILM, "old/film.py": other})
+    assert failure(folder) == (
+        "two classes of the datakit define the same table (.); seen: \n"
+        "  old/film.py, line 5: class OldFilm defines the table film, and so does class Film (film.py);"
+        " next: rename one of the tables"
+    )
+    same = write_kit("same", {"film.py": other.replace("Language", "Film")})
+    assert (
+        "film.py, line 5: class OldFilm defines the table film, and so does class Film (film.py);"
+        in failure(same)
+    )
+    link = "from sqlalchemy import Column, Integer, Table\nTable('film', SQLModel.metadata, Column('id', Integer))\n"
+    plain = write_kit("plain", {"film.py": FILM, "link.py": link})
+    assert (
+        "link.py, line 3: a Table without a class defines the table film, and so does class Film"
+        in failure(plain)
+    )
+    reverse = write_kit("reverse", {"a.py": link, "film.py": FILM})
+    assert "film.py, line 2: class Film defines the table film again;" in failure(reverse)
+    mixed = write_kit("mixed", {"film.py": FILM, "film2.py": FILM, "other.py": "1 / 0\n"})
+    assert failure(mixed) == (
+        "2 of 3 modules of the datakit cannot be imported (.); seen: \n"
+        "  film2.py, line 2: class Film defines the table film, and so does class Film (film.py)\n"
+        "  other.py, line 2: ZeroDivisionError: division by zero;"
+        " next: correct what is listed, then read the datakit again"
+    )
+
+
+def test_two_classes_with_one_table_in_two_metadata(write_kit: WriteKit) -> None:
+    own = "from sqlalchemy.orm import registry\nclass Base(SQLModel, registry=registry()):\n    pass\n"
+    folder = write_kit("kit", {"film.py": FILM, "own.py": own + FILM.replace("(SQLModel", "(Base")})
+    assert failure(folder) == (
+        "two classes of the datakit define the same table (.);"
+        " seen: film by class Film (film.py) and by class Film (own.py); next: rename one of the tables"
+    )
+
+
+def test_two_classes_may_share_a_table_on_purpose(write_kit: WriteKit) -> None:
+    both = "    __table_args__ = {'extend_existing': True}\n"
+    source = FILM + FILM.replace("Film(", "FilmView(").replace(
+        ":\n", ":\n    __tablename__ = 'film'\n" + both, 1
+    )
+    assert reads(write_kit("kit", {"film.py": source})) == ["Film", "FilmView"]
+
+
+def test_modules_that_need_each_other_to_start(write_kit: WriteKit) -> None:
+    folder = write_kit(
+        "kit", {"a.py": "from b import Language\n" + FILM, "b.py": "from a import Film\n" + LANGUAGE}
+    )
+    assert failure(folder).startswith(
+        "2 of 2 modules of the datakit cannot be imported (.); seen: \n"
+        "  b.py, line 2: ImportError: cannot import name 'Film' from partially initialized module 'kit.a'"
+        " (most likely due to a circular import) (./a.py) (imported by a.py)"
+    )
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, GeneratorExit])
+def test_an_interrupt_passes_and_the_kit_can_be_read_again(
+    write_kit: WriteKit, interrupt: type[BaseException]
+) -> None:
+    name = interrupt.__name__
+    folder = write_kit("kit", {"a.py": LANGUAGE, "film.py": "import a\n" + FILM + f"raise {name}\n"})
+    state = (SQLModel.metadata, SQLModel._sa_registry, list(sys.path), list(sys.meta_path), set(sys.modules))  # type: ignore[attr-defined]
+    for _ in range(2):
+        with pytest.raises(interrupt):
+            load_datakit(folder)
+        assert state == (SQLModel.metadata, SQLModel._sa_registry, sys.path, sys.meta_path, set(sys.modules))  # type: ignore[attr-defined]
+    write_kit("kit", {"film.py": FILM})
+    assert reads(folder) == ["Language", "Film"]
+
+
+def test_files_that_are_no_source(write_kit: WriteKit) -> None:
+    folder = write_kit("kit", {"film.py": FILM})
+    (folder / "bytes.py").write_bytes(b"x = 'caf\xe9'\n")
+    (folder / "nul.py").write_bytes(b"x = 1\0\n")
+    (folder / "coding.py").write_bytes(b"# coding: latin99\n")
+    (folder / "dangling.py").symlink_to(folder / "nowhere.py")
+    (folder / "folder.py").mkdir()
+    os.mkfifo(folder / "pipe.py")
+    assert failure(folder) == (
+        "5 of 6 modules of the datakit cannot be imported (.); seen: \n"
+        "  bytes.py, line 1: SyntaxError: (unicode error) 'utf-8' codec can't decode byte 0xe9 in position 3: unexpected end of data\n"
+        "  coding.py: SyntaxError: unknown encoding: latin99\n"
+        "  dangling.py: OSError: neither a file nor a link to one\n"
+        "  nul.py: SyntaxError: source code string cannot contain null bytes\n"
+        "  pipe.py: OSError: neither a file nor a link to one;"
+        " next: correct what is listed, then read the datakit again"
+    )
+
+
+def test_files_and_folders_that_may_not_be_read(write_kit: WriteKit, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_kit(
+        "kit", {"film.py": FILM, "secret.py": LANGUAGE, "deep/a.py": LANGUAGE.replace("Language", "Deep")}
+    )
+    scandir, get_data = os.scandir, SourceFileLoader.get_data
+
+    def refuse(path: object) -> None:  # root, as whom tests may run, may read everything
+        if str(path).endswith(("secret.py", "deep")):
+            raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", lambda path=".": refuse(path) or scandir(path))
+    monkeypatch.setattr(SourceFileLoader, "get_data", lambda self, path: refuse(path) or get_data(self, path))
+    assert failure(folder) == (
+        "2 modules and folders of the datakit cannot be read (.); seen: \n"
+        "  deep: PermissionError: Permission denied\n"
+        "  secret.py: PermissionError: [Errno 13] Permission denied: './secret.py';"
+        " next: correct what is listed, then read the datakit again"
+    )
+    monkeypatch.undo()
+    assert reads(folder) == ["Film", "Language", "Deep"]
+
+
+def test_a_message_is_an_error_of_the_house(write_kit: WriteKit) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_datakit(write_kit("kit", {"film.py": "1 / 0"}))
+    assert caught.value.exit_code == 1
+    assert caught.value.what == "1 of 1 modules of the datakit cannot be imported"
+
+
+def test_a_failing_kit_leaves_no_traceback_in_a_program(write_kit: WriteKit) -> None:
+    folder = write_kit("kit", {"film.py": "1 / 0"})
+    command = [sys.executable, "-m", "sqlmodel_framework.scripts.datakit", "deploy", str(folder)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "film.py, line 2: ZeroDivisionError: division by zero" in result.stderr
