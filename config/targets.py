@@ -60,7 +60,7 @@ class TargetConfig:
     user: str | None = None
     password: SecretStr | None = None
     socket: str | None = None
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
     lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
     live: Any = field(default=None, init=False, repr=False)
     _closers: list[Callable[[], object]] = field(default_factory=list, init=False, repr=False)
@@ -258,11 +258,28 @@ def _build(name: str, values: dict[str, Any]) -> TargetConfig:
         values["conn_method"] = _default_method(values)
     if values.get("type") == "postgres" and values["conn_method"] == "socket" and "host" in values:
         values["socket"] = values.pop("host")
+    if values.get("type") == "sqlite":
+        _refuse_unused(name, values)
     if values["conn_method"] == "file" and not values.get("database"):
         raise ConfigurationError(
             "no file is given", where=f"target {name}", next_step="name it with database= or --database"
         )
     return TargetConfig(name=name, options=options, **values)
+
+
+def _refuse_unused(name: str, values: dict[str, Any]) -> None:
+    """A field that would be ignored is a mistake: its giver expects something of it."""
+    if values.get("database") == ":memory:":
+        del values["database"]
+    used = {"type", "conn_method", *(["database"] if values["conn_method"] == "file" else [])}
+    unused = [key for key, value in values.items() if key not in used and value is not None]
+    if unused:
+        raise ConfigurationError(
+            f"an SQLite target ({values['conn_method']}) does not use these fields",
+            where=f"target {name}",
+            seen=", ".join(sorted(unused)),
+            next_step="leave them out; for a database in a file use sqlite_file",
+        )
 
 
 def _default_method(values: Mapping[str, Any]) -> str:

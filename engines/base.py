@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -164,7 +164,7 @@ class TargetEngine(ABC):
         quote = connection.dialect.identifier_preparer.quote
         for statement in statements:
             name = ".".join(quote(part) for part in (statement.schema, statement.name) if part)
-            connection.exec_driver_sql(f"DROP {statement.free_standing} {name}")
+            connection.exec_driver_sql(f"DROP {statement.free_standing} IF EXISTS {name}")
 
     # deploying
 
@@ -176,8 +176,8 @@ class TargetEngine(ABC):
     def existing_tables(self, connection: Connection, schemas: SchemaMap) -> set[TableKey]:
         """Tables in these schemas, without those that belong to the server or an extension."""
 
-    def existing_types(self, connection: Connection, schemas: SchemaMap) -> set[TableKey]:
-        """Named types in these schemas; engines without named types have none."""
+    def existing_free_standing(self, connection: Connection, schemas: SchemaMap) -> set[TableKey]:
+        """Types and sequences that stand by themselves in these schemas; engines without such have none."""
         return set()
 
     def render(
@@ -187,14 +187,20 @@ class TargetEngine(ABC):
         self._check_names(tables)
         return render_create(tables, dialect, schema_map)
 
-    def execute(self, connection: Connection, statements: Sequence[Statement]) -> None:
-        """Run DDL statements in order, in the connection's transaction."""
+    def execute(
+        self,
+        connection: Connection,
+        statements: Sequence[Statement],
+        done: Callable[[Statement], object] = id,
+    ) -> None:
+        """Run DDL statements in order, in the connection's transaction; `done` is told of each that succeeded."""
         if not connection.in_transaction():
             connection.begin()
         cursor = connection.connection.cursor()
         try:
             for statement in statements:
                 cursor.execute(statement.text)
+                done(statement)
         finally:
             cursor.close()
 

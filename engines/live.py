@@ -57,7 +57,8 @@ class LiveTarget:
             still = [table for table in created.tables if (table.schema, table.name) in existing]
             self.engine.drop_tables(connection, still)
             self.engine.drop_free_standing(connection, created.free_standing)
-            for schema in reversed(created.schemas):
+            gone = self.engine.missing_schemas(connection, created.schemas)
+            for schema in reversed([schema for schema in created.schemas if schema not in gone]):
                 self.engine.drop_schema(connection, schema)
         # Emptied only now: after an error the record still says what is there to be dropped.
         self.created = Created()

@@ -33,8 +33,74 @@ __all__ = ["MySQLEngine"]
 _SESSION = "SET SESSION time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
 _TRY_AGAIN = {1040, 1053, 1205, 1213, 2002, 2003, 2006, 2013}
 _CONFIGURATION = {1044, 1045, 1049, 1698, 2005, 2026, 2054, 2061}
-# Errors of data and duplicates: their text holds the value.
-_QUOTES_ROWS = {1062, 1264, 1265, 1292, 1366, 1406, 1411, 1525, 3140, 4025}
+# The server's sentences about DDL, rights and connections; any other may hold the value of a row.
+_SAFE_SENTENCES = {
+    *(
+        1005,
+        1007,
+        1008,
+        1022,
+        1040,
+        1044,
+        1045,
+        1046,
+        1049,
+        1050,
+        1051,
+        1053,
+        1054,
+        1059,
+        1060,
+        1061,
+        1063,
+        1064,
+        1067,
+    ),
+    *(
+        1068,
+        1069,
+        1070,
+        1071,
+        1072,
+        1073,
+        1074,
+        1075,
+        1091,
+        1101,
+        1103,
+        1113,
+        1115,
+        1117,
+        1118,
+        1128,
+        1142,
+        1143,
+        1146,
+    ),
+    *(
+        1163,
+        1167,
+        1170,
+        1171,
+        1205,
+        1213,
+        1215,
+        1217,
+        1227,
+        1239,
+        1251,
+        1273,
+        1286,
+        1293,
+        1294,
+        1305,
+        1364,
+        1370,
+        1419,
+    ),
+    *(1451, 1452, 1553, 1698, 1813, 1822, 1824, 1825, 1826, 1828, 1830, 1831, 3730, 3734, 3756, 3780, 4025),
+    *range(2000, 3000),
+}
 _NEXT_STEPS = {
     1044: "ask for the right to use this database",
     1045: "check the user and the password",
@@ -123,7 +189,7 @@ class MySQLEngine(TargetEngine):
         return DeploymentError("MySQL refused a statement", where=where, seen=seen, next_step=next_step)
 
     def quotes_rows(self, exc: BaseException) -> bool:
-        return _number_of(exc) in _QUOTES_ROWS
+        return _number_of(exc) not in _SAFE_SENTENCES
 
     # schemas
 
@@ -134,6 +200,18 @@ class MySQLEngine(TargetEngine):
         rows = connection.execute(text("SELECT schema_name FROM information_schema.schemata"))
         existing = {str(name) for (name,) in rows}
         return [schema for schema in schemas if schema not in existing]
+
+    def drop_schema(self, connection: Connection, schema: str) -> None:
+        """Drop a database that is empty; MySQL itself would drop whatever is in it."""
+        left = [str(name) for (name,) in connection.execute(_OBJECTS, {"schema": schema})]
+        if left:
+            raise DeploymentError(
+                "a schema cannot be dropped: it holds objects of others",
+                where=f"schema {schema}",
+                seen=", ".join(left[:5]),
+                next_step="move them, then clean up again",
+            )
+        super().drop_schema(connection, schema)
 
     def drop_tables(self, connection: Connection, tables: Sequence[Table]) -> None:
         """Drop tables in one go with key checks off, after making sure that nobody else's key points at them."""
@@ -189,21 +267,27 @@ class MySQLEngine(TargetEngine):
                 self.execute(scratch, self.render(tables, connection.dialect, places))
                 yield scratch, places
             finally:
-                self._drop_scratch(scratch, places.values())
+                # A connection of its own: the one above may be broken, by Ctrl-C for instance.
+                scratch.invalidate()
+                with suppress(DBAPIError), engine.connect() as fresh:
+                    self._drop_scratch(fresh, places.values())
 
     def _drop_scratch(self, connection: Connection, schemas: Iterable[str]) -> None:
         """Drop scratch databases that refer to one another."""
         names = list(schemas)
-        with suppress(DBAPIError):
-            # A server that is gone has nothing that this process could still drop.
-            missing = self.missing_schemas(connection, names)
-            connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
-            for name in names:
-                if name not in missing:
-                    self.drop_schema(connection, name)
-            connection.exec_driver_sql("SET SESSION foreign_key_checks = 1")
+        missing = self.missing_schemas(connection, names)
+        connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
+        for name in names:
+            if name not in missing:
+                super().drop_schema(connection, name)
+        connection.exec_driver_sql("SET SESSION foreign_key_checks = 1")
 
 
+_OBJECTS = text(
+    "SELECT table_name FROM information_schema.tables WHERE table_schema = :schema"
+    " UNION ALL SELECT routine_name FROM information_schema.routines WHERE routine_schema = :schema"
+    " UNION ALL SELECT event_name FROM information_schema.events WHERE event_schema = :schema"
+)
 _TABLES = text(
     "SELECT table_schema, table_name FROM information_schema.tables"
     " WHERE table_type = 'BASE TABLE' AND table_schema IN :schemas"

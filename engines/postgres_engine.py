@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -80,6 +80,16 @@ class PostgresEngine(TargetEngine):
         )
 
     def async_url(self, target: TargetConfig) -> URL:
+        options = self.options_of(target)
+        query = {"ssl": options.pop("sslmode")} if "sslmode" in options else {}
+        if options:
+            raise ConfigurationError(
+                "connection options that the async driver does not take",
+                where=target.label,
+                seen=", ".join(sorted(options)),
+                expected="sslmode alone",
+                next_step="set the others in libpq's environment, which asyncpg reads too",
+            )
         url = self.url(target)
         return URL.create(
             "postgresql+asyncpg",
@@ -88,7 +98,7 @@ class PostgresEngine(TargetEngine):
             host=url.host,
             port=url.port,
             database=url.database,
-            query={"host": target.socket} if target.socket else {},
+            query={**query, **({"host": target.socket} if target.socket else {})},
         )
 
     def start(self, target: TargetConfig) -> None:
@@ -140,11 +150,16 @@ class PostgresEngine(TargetEngine):
     def existing_tables(self, connection: Connection, schemas: SchemaMap) -> set[TableKey]:
         return _keys(connection, _TABLES_OF_USERS, schemas)
 
-    def existing_types(self, connection: Connection, schemas: SchemaMap) -> set[TableKey]:
-        return _keys(connection, _ENUM_TYPES, schemas)
+    def existing_free_standing(self, connection: Connection, schemas: SchemaMap) -> set[TableKey]:
+        return _keys(connection, _FREE_STANDING, schemas)
 
-    def execute(self, connection: Connection, statements: Sequence[Statement]) -> None:
-        """Run all statements in one round trip; an error names the statement it came from."""
+    def execute(
+        self,
+        connection: Connection,
+        statements: Sequence[Statement],
+        done: Callable[[Statement], object] = id,
+    ) -> None:
+        """Run all statements in one round trip."""
         if not statements:
             return
         batch = ";\n".join(statement.text for statement in statements)
@@ -153,6 +168,8 @@ class PostgresEngine(TargetEngine):
             cursor.execute(batch)
         finally:
             cursor.close()
+        for statement in statements:
+            done(statement)
 
     # validating
 
@@ -200,11 +217,15 @@ _TABLES_OF_USERS = text(
     """
 )
 
-_ENUM_TYPES = text(
+_FREE_STANDING = text(
     """
     SELECT n.nspname, t.typname
     FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-    WHERE t.typtype = 'e' AND n.nspname = ANY (:schemas)
+    WHERE t.typtype IN ('e', 'd') AND n.nspname = ANY (:schemas)
+    UNION ALL
+    SELECT n.nspname, c.relname
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'S' AND n.nspname = ANY (:schemas)
     """
 )
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, Table, column, create_engine, delete, event, select, table
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL, Dialect
+from sqlalchemy.exc import SAWarning
+from sqlalchemy.schema import sort_tables
 
 from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError, TryAgainError
 from sqlmodel_framework.config.targets import TargetConfig
@@ -55,8 +59,7 @@ class SQLiteEngine(TargetEngine):
         self.options_of(target)
         if target.conn_method == "memory":
             target.database = f"/datakit-{uuid4().hex}"
-            keeper = sqlite3.connect(_uri(target.database), uri=True, check_same_thread=False)
-            target.on_close(keeper.close)
+            _keep_alive(target, _uri(target.database))
             return
         path = Path(str(target.database))
         if not path.resolve().parent.is_dir():
@@ -106,22 +109,31 @@ class SQLiteEngine(TargetEngine):
     def attach_schemas(self, live: LiveTarget, schemas: Iterable[str]) -> None:
         """Attach a database for each named schema on every connection from now on."""
         new = set(schemas) - live.attached_schemas
-        if new:
-            live.attached_schemas |= new
-            live.sql.dispose()
+        if not new:
+            return
+        database = str(live.target.database)
+        for schema in new:
             if live.target.conn_method == "file":
-                for schema in new:
-                    _remove_when_done(live.target, _schema_file(Path(str(live.target.database)), schema))
+                _remove_when_done(live.target, _schema_file(Path(database), schema))
+            else:
+                _keep_alive(live.target, _uri(f"{database}-{schema}"))
+        # A new set: connections of other threads may be going over the old one.
+        live.attached_schemas = live.attached_schemas | new
+        live.sql.dispose()
 
     def missing_schemas(self, connection: Connection, schemas: Iterable[str]) -> list[str]:
         return []
 
     def drop_tables(self, connection: Connection, tables: Sequence[Table]) -> None:
+        _refuse_if_others_refer(connection, tables)
         preparer = connection.dialect.identifier_preparer
         connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
         for doomed in tables:
             connection.execute(delete(doomed))
-        for doomed in tables:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SAWarning)  # a cycle has no order, and is empty by now
+            parents_first = sort_tables(tables)
+        for doomed in reversed(parents_first):
             connection.exec_driver_sql(f"DROP TABLE {preparer.format_table(doomed)}")
 
     # deploying
@@ -175,10 +187,38 @@ def _query(target: TargetConfig) -> dict[str, str]:
 
 
 def _uri(name: str) -> str:
-    return f"file:{name}?vfs=memdb"
+    return f"file:{quote(name)}?vfs=memdb"
+
+
+def _keep_alive(target: TargetConfig, uri: str) -> None:
+    """A database in memory lives as long as one connection to it."""
+    keeper = sqlite3.connect(uri, uri=True, check_same_thread=False)
+    keeper.execute("SELECT name FROM sqlite_master").fetchall()
+    target.on_close(keeper.close)
+
+
+def _refuse_if_others_refer(connection: Connection, doomed: Sequence[Table]) -> None:
+    """Emptying a table deletes the rows of others that refer to it with ON DELETE CASCADE."""
+    quoted = connection.dialect.identifier_preparer.quote
+    for schema in {one.schema for one in doomed}:
+        ours = {one.name for one in doomed if one.schema == schema}
+        place = quoted(schema or "main")
+        listed = connection.exec_driver_sql(f"PRAGMA {place}.table_list").all()
+        for name in sorted(row[1] for row in listed if row[0] == (schema or "main") and row[2] == "table"):
+            keys = connection.exec_driver_sql(f"PRAGMA {place}.foreign_key_list({quoted(name)})").all()
+            referred = sorted({str(key[2]) for key in keys} & ours)
+            if name not in ours and referred:
+                raise DeploymentError(
+                    "a table cannot be dropped: another one refers to it",
+                    where=f"table {referred[0]}",
+                    seen=f"a foreign key of {name}",
+                    next_step="drop that foreign key first",
+                )
 
 
 def _configure(engine: Engine, target: TargetConfig) -> None:
+    live: LiveTarget = target.live
+
     @event.listens_for(engine, "connect")
     def _on_connect(raw: Any, _: Any) -> None:
         # pysqlite opens no transaction before DDL and loses savepoints; SQLAlchemy's BEGIN below does both right.
@@ -186,7 +226,7 @@ def _configure(engine: Engine, target: TargetConfig) -> None:
         cursor = raw.cursor()
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
-        for schema in sorted(target.live.attached_schemas):
+        for schema in sorted(live.attached_schemas):
             _attach(raw, target, schema)
 
     @event.listens_for(engine, "begin")
@@ -208,8 +248,6 @@ def _attach(raw: Any, target: TargetConfig, schema: str) -> None:
 
 
 def _schema_file(path: Path, schema: str) -> Path:
-    from urllib.parse import quote
-
     return path.with_name(f"{path.stem}.{quote(schema, safe='')}{path.suffix}")
 
 

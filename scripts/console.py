@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from functools import wraps
@@ -13,7 +13,15 @@ from typing import NoReturn, ParamSpec
 
 import typer
 
-__all__ = ["LogLevel", "OutputFormat", "ends_with_exit_code", "progress", "run", "set_log_level"]
+__all__ = [
+    "LogLevel",
+    "OutputFormat",
+    "ends_with_exit_code",
+    "print_lines",
+    "progress",
+    "run",
+    "set_log_level",
+]
 
 _USAGE = 1
 _INTERRUPTED = 130
@@ -70,14 +78,10 @@ def ends_with_exit_code(command: Callable[_P, int]) -> Callable[_P, None]:
             if kwargs.get("output_format") is OutputFormat.json:
                 from sqlmodel_framework.utils.reporting import error_as_json
 
-                print(error_as_json(exc))  # noqa: T201 - the document
-        except KeyboardInterrupt:
+                print_lines([error_as_json(exc)])
+        except (KeyboardInterrupt, typer.Abort):
             _show_error("interrupted")
             code = _INTERRUPTED
-        except BrokenPipeError:
-            # The reader of stdout left, as `| head` does: keep Python from complaining at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = 0
         except Exception as exc:  # noqa: BLE001 - the outermost boundary; the text may quote rows, so only the type is shown
             _show_error(
                 f"{type(exc).__name__}: this is a bug in data-platform-framework; --log-level DEBUG shows where"
@@ -88,8 +92,19 @@ def ends_with_exit_code(command: Callable[_P, int]) -> Callable[_P, None]:
     return wrapper
 
 
+def print_lines(lines: Iterable[str]) -> None:
+    """Print on stdout. A reader that leaves early, as `| head` does, is no error and changes no exit code."""
+    try:
+        for line in lines:
+            print(line)  # noqa: T201 - the result
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Nothing more is wanted: keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _end(code: int) -> NoReturn:
-    sys.stdout.flush()
+    print_lines([])
     sys.stderr.flush()
     raise _Ended(code)
 

@@ -21,6 +21,7 @@ from sqlmodel_framework.scripts.console import (
     LogLevel,
     OutputFormat,
     ends_with_exit_code,
+    print_lines,
     progress,
     run,
     set_log_level,
@@ -159,10 +160,9 @@ def deploy(
             report = _deploy_one(kit, chosen, if_exists, validate=validate, cleanup=cleanup)
         reports.append(report)
     if output_format is OutputFormat.json:
-        typer.echo(as_json(kit.name, [table.fullname for table in tables_of(kit.tables)], reports))
+        print_lines([as_json(kit.name, [table.fullname for table in tables_of(kit.tables)], reports)])
     else:
-        for line in as_text(reports if not quiet else [r for r in reports if r.exit_code], verbose=verbose):
-            typer.echo(line)
+        print_lines(as_text([r for r in reports if r.exit_code or not quiet], verbose=verbose))
     return exit_code_of(reports)
 
 
@@ -203,21 +203,18 @@ def _print_plan(kit: Datakit, targets: list[TargetConfig], output_format: Output
         import json
 
         texts = {name: [statement.text for statement in plan] for name, plan in plans.items()}
-        typer.echo(json.dumps({"format_version": 1, "datakit": kit.name, "plan": texts}, indent=2))
+        print_lines([json.dumps({"format_version": 1, "datakit": kit.name, "plan": texts}, indent=2)])
         return 0
     for name, statements in plans.items():
-        typer.echo(
-            f"-- {kit.name} on {name}: {len(statements)} statement{'s' if len(statements) != 1 else ''}"
-        )
-        for statement in statements:
-            typer.echo(f"{statement.text};\n")
+        heading = f"-- {kit.name} on {name}: {len(statements)} statement{'s' if len(statements) != 1 else ''}"
+        print_lines([heading, *(f"{statement.text};\n" for statement in statements)])
     return 0
 
 
 def _deploy_one(
     kit: Datakit, target: TargetConfig, if_exists: Any, *, validate: bool, cleanup: bool
 ) -> TargetReport:
-    from sqlmodel_framework.base.errors import DatakitError
+    from sqlmodel_framework.base.errors import DatakitError, TryAgainError
     from sqlmodel_framework.engines.live import cleanup_test_target
     from sqlmodel_framework.utils.deployment import deploy_data_objects
     from sqlmodel_framework.utils.reporting import TargetReport
@@ -234,6 +231,9 @@ def _deploy_one(
                 report.cleanup = cleanup_test_target(target)
     except DatakitError as exc:
         report.error = exc
+        if report.deployment is None and not isinstance(exc, TryAgainError):
+            # Nothing was deployed: a file that was made for it goes too.
+            target.close()
     return report
 
 

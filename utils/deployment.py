@@ -105,20 +105,24 @@ def _all_or_nothing(live: LiveTarget) -> Iterator[tuple[Connection, Created]]:
             yield connection, created
             connection.commit()
         except BaseException:
-            connection.rollback()
             if not live.engine.capabilities.transactional_ddl:
-                _undo(live, connection, created)
+                # The connection may be broken: it is given up, and a new one does the dropping.
+                connection.invalidate()
+                _undo(live, created)
             raise
     live.created.add(created)
 
 
-def _undo(live: LiveTarget, connection: Connection, created: Created) -> None:
-    existing = live.engine.existing_tables(connection, live.places(connection, created.tables))
-    made = [table for table in created.tables if (table.schema, table.name) in existing]
-    live.engine.drop_tables(connection, made)
-    for schema in reversed(created.schemas):
-        live.engine.drop_schema(connection, schema)
-    connection.commit()
+def _undo(live: LiveTarget, created: Created) -> None:
+    """Drop what a failed deployment made. Where that fails too, the record keeps it for a later cleanup."""
+    before, live.created = live.created, created
+    try:
+        live.drop_created()
+    except BaseException:
+        before.add(created)
+        raise
+    finally:
+        live.created = before
 
 
 def _make_room(
@@ -138,7 +142,7 @@ def _make_room(
             with live.engine.shadow(live.sql, connection, with_referred(wanted)):
                 pass
         live.engine.drop_tables(connection, clashing)
-        types = live.engine.existing_types(connection, places)
+        types = live.engine.existing_free_standing(connection, places)
         stale = [s for s in _free_standing(live, connection, clashing) if (s.schema, s.name) in types]
         live.engine.drop_free_standing(connection, stale)
         return clashing, set()
@@ -168,7 +172,7 @@ def _create(live: LiveTarget, connection: Connection, tables: Sequence[Table], c
     if not tables:
         return
     places = live.places(connection, tables)
-    types = live.engine.existing_types(connection, places)
+    types = live.engine.existing_free_standing(connection, places)
     # Beside named schemas the default one is named too: MySQL looks for a key's table beside the key's own.
     named = places if schemas_of(tables) and places[None] is not None else None
     statements = [
@@ -176,9 +180,16 @@ def _create(live: LiveTarget, connection: Connection, tables: Sequence[Table], c
         for statement in live.engine.render(tables, connection.dialect, named)
         if not (statement.free_standing and (statement.schema, statement.name) in types)
     ]
-    created.tables += tables
-    created.free_standing += [statement for statement in statements if statement.free_standing]
-    live.engine.execute(connection, statements)
+    by_key = {(table.schema, table.name): table for table in tables}
+
+    def record(statement: Statement) -> None:
+        """Only what this deployment made itself may be dropped again."""
+        if statement.free_standing:
+            created.free_standing.append(statement)
+        elif statement.element == "CreateTable":
+            created.tables.append(by_key[statement.schema, statement.name])
+
+    live.engine.execute(connection, statements, record)
 
 
 def _free_standing(live: LiveTarget, connection: Connection, tables: Sequence[Table]) -> list[Statement]:

@@ -24,7 +24,7 @@ from sqlmodel_framework.utils.kit_import import (
     KitSource,
     Reading,
     as_written,
-    home_of,
+    homes_of,
     import_lock,
     importing,
     metadata_of,
@@ -132,20 +132,26 @@ def _folder_of(kit: str | os.PathLike[str]) -> tuple[Path, str | None]:
         raise DiscoveryError(
             "no such folder", seen=text or "''", next_step="pass a datakit's folder or an importable name"
         )
-    home = home_of(text)
-    if home is None:
+    homes = homes_of(text)
+    if not homes:
         raise DiscoveryError(
             "no such folder, and no package of that name can be imported",
             seen=text,
             next_step="pass a datakit's folder, or install the package",
         )
-    if not home.is_dir():
+    if len(homes) > 1:
+        raise DiscoveryError(
+            "the name stands for several folders",
+            seen=", ".join(map(str, homes)),
+            next_step="pass one of these folders",
+        )
+    if not homes[0].is_dir():
         raise DiscoveryError(
             "a datakit is a package, not a module",
-            seen=f"{text}, which is {home}.py",
-            next_step=f"pass {text.rpartition('.')[0] or home.parent}",
+            seen=f"{text}, which is {homes[0]}.py",
+            next_step=f"pass {text.rpartition('.')[0] or homes[0].parent}",
         )
-    return home, text
+    return homes[0], text
 
 
 @dataclass
@@ -182,7 +188,7 @@ def _is_of_tools(folder: Path) -> bool:
 
 def _why_not_read(path: Path, known: set[Path]) -> str | None:
     if path.name in _NOT_READ or (path.suffix == ".py" and path.name.startswith("test_")):
-        return "its name is not one of a kit's module"
+        return "left out by its name"
     if path.is_dir():
         return "a link to a folder" if path.is_symlink() else None
     home = path.resolve()

@@ -32,7 +32,7 @@ from sqlalchemy.orm import class_mapper
 
 from sqlmodel_framework.utils.tables import TableScope, is_table_class, table_of
 
-__all__ = ["KitSource", "Reading", "as_written", "home_of", "import_lock", "importing", "metadata_of"]
+__all__ = ["KitSource", "Reading", "as_written", "homes_of", "import_lock", "importing", "metadata_of"]
 
 import_lock = threading.RLock()
 """Hold it while kits are imported: the import state and SQLModel's MetaData are the process's."""
@@ -79,7 +79,7 @@ class KitSource:
             return (
                 None if self._is_library(head) and _offers(name, wanted) else self._name_in(place, head, rest)
             )
-        home = home_of(name)
+        home = _home_of(name)
         return self.name_of(home) if home is not None and home.is_relative_to(self.folder) else None
 
     def _lookups(self, head: str) -> list[Path]:
@@ -88,7 +88,7 @@ class KitSource:
 
     def _is_library(self, head: str) -> bool:
         """In a package an installed library comes before a module, as ever; beside a loose file only the core ones."""
-        home = home_of(head) if _is_package(self.folder) else None
+        home = _home_of(head) if _is_package(self.folder) else None
         return head in _NEVER_HIDDEN or (home is not None and home.parent in _INSTALLED)
 
     def _name_in(self, place: Path, head: str, rest: Sequence[str]) -> str:
@@ -278,7 +278,7 @@ class Reading(MetaPathFinder):
         for name, module in list(sys.modules.items()):
             bare = name.removeprefix(prefix)
             head = bare.split(".")[0]
-            if bare != name and home_of(head) == code / head:
+            if bare != name and _home_of(head) == code / head:
                 sys.modules.setdefault(bare, module)
 
     def undo(self) -> None:
@@ -353,20 +353,25 @@ def as_written(text: str) -> str:
     return _STAND_IN.sub("", text)
 
 
-def home_of(name: str) -> Path | None:
-    """The package folder, or the module file without `.py`, that an ordinary import leads to. Nothing is executed."""
+def homes_of(name: str) -> list[Path]:
+    """Where an ordinary import of a name leads to: package folders, or the file of a module without its `.py`.
+
+    Several for a package without `__init__.py` in several places. Nothing is executed.
+    """
     head, *rest = name.split(".")
     loaded = sys.modules.get(head)
-    spec = _found(head, None) if loaded is None else loaded.__spec__
+    spec = _found(head, None) if loaded is None else getattr(loaded, "__spec__", None)
     if spec is None:
-        return None
-    for place in spec.submodule_search_locations or ():
-        home = Path(place, *rest).resolve()
-        if home.is_dir() or _file(home).is_file():
-            return home
-    return (
-        None if rest or not (spec.origin or "").endswith(".py") else _module(Path(str(spec.origin)).resolve())
-    )
+        return []
+    if not rest and spec.loader is not None and (spec.origin or "").endswith(".py"):
+        return [_module(Path(str(spec.origin)).resolve())]
+    homes = [Path(place, *rest).resolve() for place in spec.submodule_search_locations or ()]
+    found = [home for home in homes if home.is_dir() or _file(home).is_file()]
+    return found[:1] if found and _is_package(found[0]) else found
+
+
+def _home_of(name: str) -> Path | None:
+    return next(iter(homes_of(name)), None)
 
 
 def _found(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
@@ -421,7 +426,7 @@ def _ordinary_name(top: Path) -> str | None:
     for folder in top.parents:
         if not all(part.isidentifier() for part in name.split(".")):
             return None
-        if home_of(name) == top:
+        if _home_of(name) == top:
             return name
         name = f"{folder.name}.{name}"
     return None
@@ -431,7 +436,7 @@ def _is_there(module: Path) -> bool:
     """Whether a module is found here. A folder without `__init__.py` yields, as ever, to a package from elsewhere."""
     if _is_package(module) or _file(module).is_file():
         return True
-    home = home_of(module.name) if module.is_dir() else None
+    home = _home_of(module.name) if module.is_dir() else None
     return module.is_dir() and (home is None or not (_is_package(home) or _file(home).is_file()))
 
 

@@ -125,7 +125,7 @@ def _steps(report: TargetReport) -> Iterator[str]:
     if report.cleanup is not None:
         yield f"cleaned up: {_count(len(report.cleanup.dropped), 'table')} dropped"
     if isinstance(report.error, DeploymentError) and report.deployment is None:
-        yield "not deployed, nothing left behind"
+        yield "not deployed"
 
 
 def _deployment_lines(deployment: DeploymentResult, *, verbose: bool) -> Iterator[str]:

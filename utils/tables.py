@@ -80,12 +80,12 @@ class TableScope:
     @classmethod
     def in_use(cls) -> TableScope:
         """What SQLModel uses now."""
-        return cls(SQLModel.metadata, SQLModel._sa_registry)  # type: ignore[attr-defined] # noqa: SLF001
+        return cls(SQLModel.metadata, SQLModel._sa_registry)  # noqa: SLF001
 
     def use(self) -> None:
         """Have SQLModel use this one, in all threads."""
         SQLModel.metadata = self.metadata
-        SQLModel._sa_registry = self.registry  # type: ignore[attr-defined] # noqa: SLF001
+        SQLModel._sa_registry = self.registry  # noqa: SLF001
 
     def content(self) -> set[Table | type]:
         """The tables and the mapped classes that are defined in it."""

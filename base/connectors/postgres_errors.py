@@ -29,8 +29,8 @@ __all__ = [
     "server_refusal",
 ]
 
-# Data, constraints, and the words of functions that users wrote.
-_QUOTES_ROWS = ("22", "23", "38", "39", "P0")
+# SQLSTATE classes about connections, rights, objects and resources; the words of any other may hold values of rows.
+_SAFE_CLASSES = ("08", "0A", "25", "28", "2B", "3D", "3F", "40", "42", "53", "54", "55", "57", "58")
 _TRY_AGAIN_STATES = ("08", "57P", "53300", "40001", "40P01", "55P03")
 _TRY_AGAIN_WORDS = (
     "starting up",
@@ -154,7 +154,10 @@ def raise_refusal(exc: psycopg2.Error, where: str, kind: type[DatakitError], wha
 
 def quotes_rows(exc: psycopg2.Error) -> bool:
     """True where the server's words may hold values of rows."""
-    return (exc.pgcode or "").startswith(_QUOTES_ROWS)
+    if exc.pgcode is None:
+        return False
+    # The context of a COPY quotes the line.
+    return not exc.pgcode.startswith(_SAFE_CLASSES) or (exc.diag.context or "").startswith("COPY")
 
 
 def _name_of(exc: psycopg2.Error, state: str) -> str:

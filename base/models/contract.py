@@ -66,7 +66,8 @@ def _arrow_type(column: Column[Any]) -> pa.DataType:
 
 
 def _plain_type(sql_type: types.TypeEngine[Any]) -> types.TypeEngine[Any]:
-    while isinstance(sql_type, types.TypeDecorator):
+    # An Interval decorates the DateTime that databases without intervals store.
+    while isinstance(sql_type, types.TypeDecorator) and not isinstance(sql_type, types.Interval):
         sql_type = sql_type.impl_instance
     return sql_type
 

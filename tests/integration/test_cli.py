@@ -157,6 +157,7 @@ def test_a_server_that_is_down_ends_with_75(kit: str, closed_port: int) -> None:
             "with one target",
         ),
         (["{kit}", "--target", "postgres_container"], "needs Docker"),
+        (["{kit}", "--target", "sqlite_memory", "--database", "want.db"], "does not use these fields"),
         (["{kit}", "--no-such-option"], "--no-such-option"),
         (["{kit}", "--if-exists", "perhaps"], "perhaps"),
         (["{kit}", "--port", "abc"], "--port"),
@@ -300,6 +301,8 @@ def test_a_reader_that_leaves_early_is_no_error(kit: str) -> None:
     shell = f"{' '.join(DATAKIT)} deploy {kit} --plan --target sqlite_memory | true; exit ${{PIPESTATUS[0]}}"
     result = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr.replace(f"reading {kit} …\n", "")) == (0, "")
+    failing = f"{' '.join(DATAKIT)} deploy {kit} --target postgres_container 2>/dev/null | true; exit ${{PIPESTATUS[0]}}"
+    assert subprocess.run(["bash", "-c", failing], check=False).returncode == 1
 
 
 def test_a_file_made_at_import_is_reported(write_kit: Callable[..., Path]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Table, create_engine, inspect
@@ -17,13 +18,19 @@ from sqlmodel_framework import (
     discover_sqlmodel_classes,
     load_datakit,
 )
+from sqlmodel_framework.utils.tables import TableScope, tables_of
 
 WriteKit = Callable[..., Path]
 
-FILM = """
-    class Film(SQLModel, table=True):
-        id: int = Field(primary_key=True)
-"""
+FILM = "class Film(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n"
+
+
+def a_class(name: str) -> str:
+    return FILM.replace("Film", name)
+
+
+def classes(kit: Datakit) -> list[Any]:
+    return list(kit.tables)
 
 
 def names(kit: Datakit) -> list[str]:
@@ -31,36 +38,15 @@ def names(kit: Datakit) -> list[str]:
 
 
 def table(kit: Datakit, name: str) -> Table:
-    tables = [item if isinstance(item, Table) else item.__table__ for item in kit.tables]  # type: ignore[attr-defined]
-    (found,) = [table for table in tables if table.fullname == name]
+    (found,) = [table for table in tables_of(kit.tables) if table.fullname == name]
     return found
 
 
-@pytest.fixture
-def process_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nothing of the process may be different after the test, but for modules that a kit is made of."""
-    monkeypatch.setattr(sys, "dont_write_bytecode", False)
-    before = (
-        SQLModel.metadata,
-        SQLModel._sa_registry,
-        list(sys.path),
-        list(sys.meta_path),
-        list(sys.path_hooks),
-    )  # type: ignore[attr-defined]
-    tables = set(SQLModel.metadata.tables)
-    modules = set(sys.modules)
-    yield
-    after = (
-        SQLModel.metadata,
-        SQLModel._sa_registry,
-        list(sys.path),
-        list(sys.meta_path),
-        list(sys.path_hooks),
-    )  # type: ignore[attr-defined]
-    assert before == after
-    assert set(SQLModel.metadata.tables) == tables
-    assert not {name for name in set(sys.modules) - modules if "film" in name.partition(".")[0]}
-    assert not sys.dont_write_bytecode
+def process() -> list[object]:
+    """What discovery must leave as it is."""
+    scope = TableScope.in_use()
+    finders: list[object] = [*sys.meta_path, *sys.path_hooks]
+    return [scope.metadata, scope.registry, scope.content(), list(sys.path), finders, Path.cwd()]
 
 
 def test_a_folder_gives_the_tables_of_all_its_files(write_kit: WriteKit) -> None:
@@ -68,16 +54,16 @@ def test_a_folder_gives_the_tables_of_all_its_files(write_kit: WriteKit) -> None
         "my-kit",
         {
             "film.py": FILM,
-            "01_language.py": "class Language(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n",
-            "geo/city.py": "class City(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n",
-            "geo/asia/my-model.v2.py": "class Port(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n",
-            "v1.5/ships.py": "class Ship(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n",
-            "v1.5/deep/dock.py": "class Dock(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n",
+            "01_language.py": a_class("Language"),
+            "geo/city.py": a_class("City"),
+            "geo/asia/my-model.v2.py": a_class("Port"),
+            "v1.5/ships.py": a_class("Ship"),
+            "v1.5/deep/dock.py": a_class("Dock"),
             "p.kg/__init__.py": "NAME = 'p.kg'\n",
-            "p.kg/crew.py": "from . import NAME\nclass Crew(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n",
-            "_secret.py": "class Secret(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n",
-            "größe.py": "class Größe(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n",
-            "データ/表.py": "class 表(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n",
+            "p.kg/crew.py": "from . import NAME\n" + a_class("Crew"),
+            "_secret.py": a_class("Secret"),
+            "größe.py": a_class("Größe"),
+            "データ/表.py": a_class("表"),
         },
     )
     kit = load_datakit(folder)
@@ -119,13 +105,13 @@ def test_a_foreign_key_leads_to_a_table_in_another_file(write_kit: WriteKit) -> 
                         id: int = Field(primary_key=True)
                         first_film_id: int | None = Field(default=None, foreign_key="film.id")
                 """,
-                "zz_language.py": "class Language(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n",
+                "zz_language.py": a_class("Language"),
             },
         )
     )
     leads_to = {
-        key.parent.name: key.column.table for item in kit.tables for key in item.__table__.foreign_keys
-    }  # type: ignore[union-attr]
+        key.parent.name: key.column.table for item in tables_of(kit.tables) for key in item.foreign_keys
+    }
     assert leads_to == {
         "language_id": table(kit, "language"),
         "sequel_id": table(kit, "film"),
@@ -207,19 +193,20 @@ def test_a_table_class_that_derives_from_a_table_class_is_named_as_skipped(write
         write_kit(
             "kit",
             {
-                "film.py": FILM
-                + """
-    class Sequel(Film, table=True):
-        __tablename__ = "sequel"
-        number: int
-"""
+                "film.py": FILM,
+                "sequel.py": """
+                    from film import Film
+                    class Sequel(Film, table=True):
+                        __tablename__ = "sequel"
+                        number: int
+                """,
             },
         )
     )
     assert names(kit) == ["Film"]
     assert [column.name for column in table(kit, "film").columns] == ["id"]
     assert list(kit.skipped) == [
-        "class Sequel (film.py): derives from the table class Film, and SQLModel makes no second table for that"
+        "class Sequel (sequel.py): derives from the table class Film, and SQLModel makes no second table for that"
     ]
 
 
@@ -242,18 +229,17 @@ def test_tables_made_by_a_function_belong_to_the_kit_that_calls_it(write_kit: Wr
             {"film.py": "from factory.make import history_of\nFilmHistory = history_of('film_history')\n"},
         )
     )
-    assert [item.__tablename__ for item in kit.tables] == ["film_history"]  # type: ignore[union-attr]
+    assert [item.__tablename__ for item in classes(kit)] == ["film_history"]
 
 
 def test_a_class_that_is_exported_again_counts_once_and_files_give_the_order(write_kit: WriteKit) -> None:
-    one = "class {0}(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n"
     kit = load_datakit(
         write_kit(
             "kit",
             {
-                "b.py": "from .a import *\n" + one.format("B"),
-                "a.py": one.format("A"),
-                "c.py": "from .b import A, B\nfrom . import a, b\n" + one.format("C"),
+                "b.py": "from .a import *\n" + a_class("B"),
+                "a.py": a_class("A"),
+                "c.py": "from .b import A, B\nfrom . import a, b\n" + a_class("C"),
             },
         )
     )
@@ -264,7 +250,7 @@ def test_tables_of_another_kit_are_not_taken(write_kit: WriteKit) -> None:
     link = "from sqlalchemy import Column, Integer, Table\nlink = Table('link', SQLModel.metadata, Column('id', Integer))\n"
     write_kit(
         "bronze",
-        {"film.py": link + "class Film(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n"},
+        {"film.py": link + FILM},
     )
     silver = write_kit(
         "silver",
@@ -306,7 +292,7 @@ def test_a_src_layout_counts_names_from_src(write_kit: WriteKit) -> None:
                     id: int = Field(primary_key=True)
                 assert bronze.Film is Film is acme.bronze.film.Film
             """,
-            "src/loose.py": "class Loose(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n",
+            "src/loose.py": a_class("Loose"),
             "setup.py": "raise RuntimeError('setup.py was run')",
             "docs/conf.py": "raise RuntimeError('docs/conf.py was run')",
         },
@@ -328,7 +314,7 @@ def test_a_folder_named_src_beside_modules_is_a_folder_as_any_other(write_kit: W
             "kit",
             {
                 "film.py": FILM,
-                "src/geo.py": "class Geo(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n",
+                "src/geo.py": a_class("Geo"),
             },
         )
     )
@@ -363,16 +349,16 @@ def test_what_is_not_read_is_said(write_kit: WriteKit) -> None:
     kit = load_datakit(folder)
     assert names(kit) == ["Film"]
     assert sorted(kit.skipped) == [
-        "__main__.py: its name is not one of a kit's module",
-        "conftest.py: its name is not one of a kit's module",
-        "geo/tests: its name is not one of a kit's module",
+        "__main__.py: left out by its name",
+        "conftest.py: left out by its name",
+        "geo/tests: left out by its name",
         "hidden.py: hidden by hidden/__init__.py",
         "linked: a link to a folder",
+        "migrations: left out by its name",
         "other.py: a link to another module of the kit",
-        "setup.py: its name is not one of a kit's module",
-        "test_film.py: its name is not one of a kit's module",
-        "migrations: its name is not one of a kit's module",
-        "tests: its name is not one of a kit's module",
+        "setup.py: left out by its name",
+        "test_film.py: left out by its name",
+        "tests: left out by its name",
     ]
 
 
@@ -382,34 +368,47 @@ def test_a_huge_tree_that_is_no_python_is_passed_by(
     folder = write_kit(
         "kit", {"film.py": FILM, "node_modules/a/b/c.js": "", ".venv/lib/a.py": "", "env/pyvenv.cfg": ""}
     )
-    seen = []
-    walk = os.walk
-    monkeypatch.setattr(
-        os, "walk", lambda *args, **options: (seen.append(step[0]) or step for step in walk(*args, **options))
-    )
+    visited = []
+    scandir = os.scandir
+
+    def recording(path: str) -> Any:
+        visited.append(Path(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", recording)
     load_datakit(folder)
-    assert set(seen) == {folder.resolve()} or set(seen) == {str(folder.resolve())}
+    assert set(visited) == {folder}
 
 
-@pytest.mark.usefixtures("process_state")
-def test_discovery_leaves_nothing_behind(write_kit: WriteKit, tmp_path: Path) -> None:
+def test_discovery_leaves_nothing_behind(
+    write_kit: WriteKit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     folder = write_kit(
         "film-kit",
         {
-            "film.py": "from language import Language\n" + FILM.replace("\n    ", "\n"),
-            "language.py": "class Language(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n",
-            "pathless.py": "import sys, os\nsys.path.insert(0, os.path.dirname(__file__))\nsys.path.append(os.getcwd())\nimport film\n",
+            "film.py": "from language import Language\n" + FILM,
+            "language.py": a_class("Language"),
+            "pathless.py": """
+                import os, sys
+                sys.path.insert(0, os.path.dirname(__file__))
+                sys.path.append(os.getcwd())
+                import film
+            """,
         },
     )
+    before, modules = process(), set(sys.modules)
     load_datakit(folder)
+    assert process() == before
+    assert not sys.dont_write_bytecode
+    new = sorted(name.partition(".")[2] for name in set(sys.modules) - modules)
+    assert new == ["", "film-kit", "film-kit.film", "film-kit.language", "film-kit.pathless"]
     assert sorted(path.name for path in tmp_path.rglob("*")) == [
         "film-kit",
         "film.py",
         "language.py",
         "pathless.py",
     ]
-    assert "film" not in sys.modules
-    assert "language" not in sys.modules
 
 
 def test_files_that_a_module_makes_are_named(
@@ -418,14 +417,14 @@ def test_files_that_a_module_makes_are_named(
     folder = write_kit(
         "kit",
         {
-            "film.py": FILM
-            + """
-    from pathlib import Path
-    Path(__file__).with_name("made.db").touch()
-    Path("log.txt").touch()
-    Path(__file__).with_name("data").mkdir()
-    (Path(__file__).with_name("data") / "more.csv").touch()
-"""
+            "film.py": FILM,
+            "make.py": """
+                from pathlib import Path
+                Path(__file__).with_name("made.db").touch()
+                Path("log.txt").touch()
+                Path(__file__).with_name("data").mkdir()
+                (Path(__file__).with_name("data") / "more.csv").touch()
+            """,
         },
     )
     monkeypatch.chdir(tmp_path)
@@ -459,16 +458,16 @@ def test_the_metadata_of_a_class_is_that_of_its_kit(write_kit: WriteKit) -> None
             id: int = Field(primary_key=True)
             films: list[Film] = Relationship(back_populates="language")
     """
-    film, language = load_datakit(write_kit("kit", {"film.py": source})).tables
+    film, language = classes(load_datakit(write_kit("kit", {"film.py": source})))
     assert film.metadata is language.metadata
     assert film.metadata is not SQLModel.metadata
     engine = create_engine("sqlite://")
     film.metadata.create_all(engine)
     assert inspect(engine).get_table_names() == ["film", "language"]
     with Session(engine) as session:
-        session.add(film(id=1, language=language(id=2)))  # type: ignore[operator]
+        session.add(film(id=1, language=language(id=2)))
         session.commit()
-        assert [found.language.id for found in session.exec(select(film))] == [2]  # type: ignore[call-overload]
+        assert [found.language.id for found in session.exec(select(film))] == [2]
     engine.dispose()
 
 
@@ -478,17 +477,17 @@ def test_a_metadata_that_a_kit_gives_sqlmodel_serves_all_its_modules(write_kit: 
         write_kit(
             "kit",
             {
-                "a_film.py": "from .settings import convention\n" + FILM.replace("\n    ", "\n"),
+                "a_film.py": "from .settings import convention\n" + FILM,
                 "settings.py": """
                     from sqlalchemy import MetaData
                     convention = {"pk": "pk_%(table_name)s"}
                     SQLModel.metadata = MetaData(naming_convention=convention)
                 """,
-                "z_language.py": "class Language(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n",
+                "z_language.py": a_class("Language"),
             },
         )
     )
-    assert [item.__table__.primary_key.name for item in kit.tables] == ["pk_film", "pk_language"]  # type: ignore[union-attr]
+    assert [item.__table__.primary_key.name for item in classes(kit)] == ["pk_film", "pk_language"]
     assert SQLModel.metadata is before
 
 

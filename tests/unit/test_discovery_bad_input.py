@@ -6,15 +6,16 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlmodel import SQLModel
 
-from sqlmodel_framework import Datakit, DiscoveryError, load_datakit
+from sqlmodel_framework import DiscoveryError, load_datakit
 from sqlmodel_framework.base.errors import ConfigurationError
+from sqlmodel_framework.utils.tables import TableScope
 
 WriteKit = Callable[..., Path]
 
@@ -22,13 +23,20 @@ FILM = "class Film(SQLModel, table=True):\n    id: int = Field(primary_key=True)
 LANGUAGE = "class Language(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n"
 
 
+def process() -> list[object]:
+    """What a failure must leave as it is."""
+    scope = TableScope.in_use()
+    finders: list[object] = [*sys.meta_path, *sys.path_hooks]
+    return [scope.metadata, scope.registry, scope.content(), list(sys.path), finders, set(sys.modules)]
+
+
 def failure(kit: Path | str) -> str:
     """The message, with the kit's folder as `.`; nothing of the attempt may be left in the process."""
-    state = (SQLModel.metadata, SQLModel._sa_registry, list(sys.path), list(sys.meta_path), set(sys.modules))  # type: ignore[attr-defined]
+    before = process()
     with pytest.raises(DiscoveryError) as caught:
         load_datakit(kit)
     assert caught.value.__cause__ is None
-    assert state == (SQLModel.metadata, SQLModel._sa_registry, sys.path, sys.meta_path, set(sys.modules))  # type: ignore[attr-defined]
+    assert process() == before
     text = str(caught.value)
     assert "Traceback" not in text
     assert "datakit_" not in text
@@ -36,8 +44,8 @@ def failure(kit: Path | str) -> str:
 
 
 def reads(folder: Path) -> list[str]:
-    kit: Datakit = load_datakit(folder)
-    return [item.__name__ for item in kit.tables]  # type: ignore[union-attr]
+    tables: Sequence[Any] = load_datakit(folder).tables
+    return [item.__name__ for item in tables]
 
 
 def test_a_path_that_is_none(tmp_path: Path) -> None:
@@ -64,7 +72,6 @@ def test_a_name_that_is_none(write_kit: WriteKit, tmp_path: Path, monkeypatch: p
         "no such folder, and no package of that name"
     )
     assert failure("sys").startswith("no such folder, and no package of that name can be imported; seen: sys")
-    assert failure("__main__").startswith("no such folder, and no package of that name")
     home = Path(__file__).parents[2]
     assert (
         failure("sqlmodel_framework.datakits.bronze_pagila.film")
@@ -75,6 +82,19 @@ def test_a_name_that_is_none(write_kit: WriteKit, tmp_path: Path, monkeypatch: p
     write_kit("", {"kit_of_one_file.py": FILM})
     monkeypatch.syspath_prepend(str(tmp_path))
     assert failure("kit_of_one_file").endswith(f"next: pass {tmp_path}")
+
+
+def test_a_name_of_several_folders(
+    write_kit: WriteKit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place, source in (("one", FILM), ("other", LANGUAGE)):
+        write_kit(f"{place}/kits_of_two_places/kit", {f"{place}.py": source})
+        monkeypatch.syspath_prepend(str(tmp_path / place))
+    assert failure("kits_of_two_places.kit") == (
+        f"the name stands for several folders; seen: {tmp_path}/other/kits_of_two_places/kit,"
+        f" {tmp_path}/one/kits_of_two_places/kit; next: pass one of these folders"
+    )
+    assert reads(tmp_path / "one/kits_of_two_places/kit") == ["Film"]
 
 
 def test_a_name_in_a_package_that_fails(
@@ -123,7 +143,7 @@ def test_no_table_lists_every_module_and_every_class(write_kit: WriteKit) -> Non
         "the datakit defines no table (.); seen: \n"
         "  module base.py\n"
         "  module geo/city.py\n"
-        "  test_x.py: its name is not one of a kit's module\n"
+        "  test_x.py: left out by its name\n"
         "  class Base (base.py): no table=True\n"
         "  class City (geo/city.py): no table=True\n"
         "  class Dto (geo/city.py): no SQLModel class;"
@@ -319,11 +339,11 @@ def test_an_interrupt_passes_and_the_kit_can_be_read_again(
 ) -> None:
     name = interrupt.__name__
     folder = write_kit("kit", {"a.py": LANGUAGE, "film.py": "import a\n" + FILM + f"raise {name}\n"})
-    state = (SQLModel.metadata, SQLModel._sa_registry, list(sys.path), list(sys.meta_path), set(sys.modules))  # type: ignore[attr-defined]
+    before = process()
     for _ in range(2):
         with pytest.raises(interrupt):
             load_datakit(folder)
-        assert state == (SQLModel.metadata, SQLModel._sa_registry, sys.path, sys.meta_path, set(sys.modules))  # type: ignore[attr-defined]
+        assert process() == before
     write_kit("kit", {"film.py": FILM})
     assert reads(folder) == ["Language", "Film"]
 
@@ -353,12 +373,20 @@ def test_files_and_folders_that_may_not_be_read(write_kit: WriteKit, monkeypatch
     )
     scandir, get_data = os.scandir, SourceFileLoader.get_data
 
-    def refuse(path: object) -> None:  # root, as whom tests may run, may read everything
+    def refuse(path: str) -> None:  # root, as whom tests may run, may read everything
         if str(path).endswith(("secret.py", "deep")):
-            raise PermissionError(13, "Permission denied", str(path))
+            raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(os, "scandir", lambda path=".": refuse(path) or scandir(path))
-    monkeypatch.setattr(SourceFileLoader, "get_data", lambda self, path: refuse(path) or get_data(self, path))
+    def refusing_scandir(path: str) -> object:
+        refuse(path)
+        return scandir(path)
+
+    def refusing_get_data(self: SourceFileLoader, path: str) -> bytes:
+        refuse(path)
+        return get_data(self, path)
+
+    monkeypatch.setattr(os, "scandir", refusing_scandir)
+    monkeypatch.setattr(SourceFileLoader, "get_data", refusing_get_data)
     assert failure(folder) == (
         "2 modules and folders of the datakit cannot be read (.); seen: \n"
         "  deep: PermissionError: Permission denied\n"

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from sqlmodel import SQLModel
@@ -21,18 +22,17 @@ ROOT = Path(__file__).parents[2]
 
 FILM = "class Film(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n"
 LANGUAGE = "class Language(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n"
-COUNTED = "import builtins\nbuiltins.times_run = getattr(builtins, 'times_run', []) + [__name__]\n"
+COUNTED = "import times_run\ntimes_run.names.append(__name__)\n"
 
 
 @pytest.fixture
-def times_run() -> Iterator[list[str]]:
-    """The names under which modules that start with COUNTED were run."""
-    import builtins
-
-    found: list[str] = []
-    builtins.times_run = found  # type: ignore[attr-defined]
-    yield found
-    del builtins.times_run  # type: ignore[attr-defined]
+def times_run(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names under which modules that start with COUNTED are run."""
+    names: list[str] = []
+    counter: Any = ModuleType("times_run")
+    counter.names = names
+    monkeypatch.setitem(sys.modules, "times_run", counter)
+    return names
 
 
 @pytest.fixture
@@ -51,9 +51,13 @@ def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             del sys.modules[name]
 
 
-def one(kit: Datakit, name: str) -> type[SQLModel]:
-    (found,) = [item for item in kit.tables if getattr(item, "__name__", "") == name]
-    return found  # type: ignore[return-value]
+def classes(kit: Datakit) -> list[Any]:
+    return list(kit.tables)
+
+
+def one(kit: Datakit, name: str) -> Any:
+    (found,) = [item for item in classes(kit) if item.__name__ == name]
+    return found
 
 
 def module(kit: Datakit, file: str) -> ModuleType:
@@ -94,14 +98,8 @@ def test_modules_of_a_kit_import_one_another(
         "zz/deep.py": statement.replace("from .", "from ..").replace("'.", "'.."),
     }
     kit = load_datakit(write_kit("kits/my_kit", files | ({"__init__.py": ""} if package else {})))
-    assert len(kit.tables) == len(times_run_names()) == 1
+    assert len(kit.tables) == len(times_run) == 1
     assert module(kit, "cast.py").Film is module(kit, "film.py").Film is kit.tables[0]
-
-
-def times_run_names() -> list[str]:
-    import builtins
-
-    return list(builtins.times_run)  # type: ignore[attr-defined]
 
 
 def test_an_import_inside_a_function_works_after_discovery(write_kit: WriteKit) -> None:
@@ -135,9 +133,9 @@ def test_kits_with_the_same_names_live_side_by_side(write_kit: WriteKit) -> None
     assert one(one_kit, "Film") is not one(other, "Film")
     for kit, column in ((one_kit, "one"), (other, "other")):
         film, language = one(kit, "Film"), one(kit, "Language")
-        assert column in film.__table__.c  # type: ignore[attr-defined]
-        assert film(id=1, language=language(id=2)).language.films[0].id == 1  # type: ignore[attr-defined]
-        assert film.__mapper__.relationships.language.mapper.class_ is language  # type: ignore[attr-defined]
+        assert column in film.__table__.c
+        assert film(id=1, language=language(id=2)).language.films[0].id == 1
+        assert film.__mapper__.relationships.language.mapper.class_ is language
 
 
 def test_a_kit_by_two_paths_is_one_kit(
@@ -206,7 +204,7 @@ def test_a_silver_kit_imports_an_installed_bronze_kit(write_kit: WriteKit, on_pa
     )
     bronze = load_datakit("acme_bronze")
     assert module(silver, "film.py").source is one(bronze, "Film")
-    assert [item.__name__ for item in bronze.tables] == ["Film", "Language"]  # type: ignore[union-attr]
+    assert [item.__name__ for item in classes(bronze)] == ["Film", "Language"]
     assert one(bronze, "Language").metadata is one(bronze, "Film").metadata is not SQLModel.metadata
     assert importlib.import_module("acme_bronze.language").Language is one(bronze, "Language")
 
@@ -223,7 +221,7 @@ def test_kits_may_import_each_other(write_kit: WriteKit) -> None:
 def test_a_kit_and_the_folder_around_it_share_their_modules(write_kit: WriteKit) -> None:
     project = write_kit("project", {"bronze/film.py": FILM, "bronze/geo/city.py": LANGUAGE, "gold/a.py": "class Gold(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n"})  # fmt: skip
     inner, middle, outer = (load_datakit(project / part) for part in ("bronze/geo", "bronze", "."))
-    assert [item.__name__ for item in outer.tables] == ["Film", "Language", "Gold"]  # type: ignore[union-attr]
+    assert [item.__name__ for item in classes(outer)] == ["Film", "Language", "Gold"]
     assert set(inner.tables) < set(middle.tables) < set(outer.tables)
 
 
@@ -238,7 +236,7 @@ def test_an_ordinary_import_afterwards_gives_the_same_module(
     kit = load_datakit("kit_after" if by_name else on_path / "kit_after")
     assert importlib.import_module("kit_after.film").Film is kit.tables[0]
     assert importlib.import_module("kit_after").Film is kit.tables[0]
-    assert times_run_names() == ["kit_after.film"]
+    assert times_run == ["kit_after.film"]
     assert not list(on_path.rglob("__pycache__"))
 
 
@@ -267,13 +265,13 @@ def test_modules_that_were_imported_before_are_not_run_again(
     after = one(kit, f"Language{name}")
     try:
         assert one(kit, f"Film{name}") is before
-        assert times_run_names() == [f"{name}.film"]
-        assert {key.column.table for key in after.__table__.foreign_keys} == {before.__table__}  # type: ignore[attr-defined]
-        assert after.__mapper__.relationships.film.mapper.class_ is before  # type: ignore[attr-defined]
+        assert times_run == [f"{name}.film"]
+        assert {key.column.table for key in after.__table__.foreign_keys} == {before.__table__}
+        assert after.__mapper__.relationships.film.mapper.class_ is before
         assert getattr(importlib.import_module(f"{name}.language"), f"Language{name}") is after
     finally:
-        for item in kit.tables:
-            SQLModel.metadata.remove(item.__table__)  # type: ignore[union-attr]
+        for item in classes(kit):
+            SQLModel.metadata.remove(item.__table__)
 
 
 def test_a_module_that_was_imported_from_within_its_folder_is_not_run_again(
@@ -291,7 +289,7 @@ def test_a_module_that_was_imported_from_within_its_folder_is_not_run_again(
     before = importlib.import_module("film_within")
     try:
         kit = load_datakit(folder)
-        assert times_run_names() == ["film_within"]
+        assert times_run == ["film_within"]
         assert kit.tables == (before.Film,)
         assert set(kit.modules) > {before}
     finally:
@@ -438,11 +436,11 @@ def test_another_thread_imports_its_own_modules_meanwhile(
     write_kit: WriteKit, on_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reached, go_on = threading.Event(), threading.Event()
-    gate = ModuleType("gate")
-    gate.wait = lambda: (reached.set(), go_on.wait(30))  # type: ignore[attr-defined]
+    gate: Any = ModuleType("gate")
+    gate.reached, gate.go_on = reached, go_on
     monkeypatch.setitem(sys.modules, "gate", gate)
     write_kit("", {"thread_settings.py": "MARK = 'the thread'\n"})
-    folder = write_kit("elsewhere/kit", {"film.py": "import thread_settings, gate\ngate.wait()\n" + FILM, "thread_settings.py": "MARK = 'the kit'\n"})  # fmt: skip
+    folder = write_kit("elsewhere/kit", {"film.py": "import thread_settings, gate\ngate.reached.set()\ngate.go_on.wait(30)\n" + FILM, "thread_settings.py": "MARK = 'the kit'\n"})  # fmt: skip
     reader = threading.Thread(target=load_datakit, args=[folder])
     reader.start()
     assert reached.wait(30)
@@ -476,7 +474,7 @@ CIRCLES = {
 @pytest.mark.parametrize("files", CIRCLES.values(), ids=CIRCLES)
 def test_modules_may_import_each_other(write_kit: WriteKit, files: dict[str, str]) -> None:
     kit = load_datakit(write_kit("kit", files))
-    assert {item.__name__ for item in kit.tables} == {"Film", "Language"}  # type: ignore[union-attr]
+    assert {item.__name__ for item in classes(kit)} == {"Film", "Language"}
     assert len({item.metadata for item in kit.tables}) == 1
     assert [Path(str(module.__file__)).name for module in kit.modules] == sorted(files)
 
@@ -518,9 +516,9 @@ def test_eight_threads_read_kits_of_the_same_names(write_kit: WriteKit) -> None:
         assert len(kits) == 8, found
         assert len(set(map(id, kits))) == 2
         for kit in kits:
-            film = one(kit, "Film").__table__  # type: ignore[attr-defined]
+            film = one(kit, "Film").__table__
             assert [c.name for c in film.c] == ["id", "language_id", f"in_{kit.folder.parent.name}"]
-            assert {key.column.table for key in film.foreign_keys} == {one(kit, "Language").__table__}  # type: ignore[attr-defined]
+            assert {key.column.table for key in film.foreign_keys} == {one(kit, "Language").__table__}
     assert SQLModel.metadata is metadata
     assert "film" not in metadata.tables
 
