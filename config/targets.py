@@ -150,9 +150,9 @@ DESCRIPTIONS = {
     "sqlite_file": "SQLite in the file datakit.db, or in --database",
     "postgres_embedded": "a private PostgreSQL for this process, from the extra 'embedded'",
     "postgres_local": "a PostgreSQL that runs already: socket or TCP, libpq's environment counts",
-    "postgres_container": "PostgreSQL in Docker",
+    "postgres_container": "PostgreSQL in Docker (not available yet)",
     "mysql_local": "a MySQL or MariaDB that runs already: socket or TCP",
-    "mysql_container": "MySQL in Docker",
+    "mysql_container": "MySQL in Docker (not available yet)",
 }
 
 
@@ -314,6 +314,13 @@ def _parts_of_url(name: str, text: str) -> dict[str, Any]:
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
+    if text.partition("?")[0].count("@") > 1:
+        # Where the password ends is a guess, and the rest of it would be shown as host.
+        raise ConfigurationError(
+            "a URL has more than one @",
+            where=f"target {name}",
+            next_step="write an @ in a user or password as %40, a / as %2F, or give the password apart",
+        )
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -321,13 +328,6 @@ def _parts_of_url(name: str, text: str) -> dict[str, Any]:
         raise ConfigurationError(
             "a URL cannot be read", where=f"target {name}", expected="postgresql://user@host:5432/database"
         ) from None
-    if "@" in (url.host or ""):
-        # The rest of an unencoded password: shown nowhere.
-        raise ConfigurationError(
-            "a URL has more than one @",
-            where=f"target {name}",
-            next_step="write an @ in a user or password as %40, or give the password apart",
-        )
     kind = _BACKENDS.get(url.drivername.split("+", maxsplit=1)[0])
     if kind is None:
         raise ConfigurationError(

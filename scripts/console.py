@@ -57,6 +57,14 @@ def run(app: typer.Typer) -> NoReturn:
         app()
     except _Ended:
         raise
+    except Exception as exc:
+        from sqlmodel_framework.base.errors import DatakitError
+
+        # An option that acts before its command, such as --list-targets.
+        if not isinstance(exc, DatakitError):
+            raise
+        _show_error(str(exc))
+        sys.exit(exc.exit_code)
     except SystemExit as exc:
         # Typer itself ends with 2 on wrong usage, which means "extraction failed" here.
         sys.exit(_USAGE if exc.code == 2 else exc.code)
@@ -98,9 +106,13 @@ def print_lines(lines: Iterable[str]) -> None:
         for line in lines:
             print(line)  # noqa: T201 - the result
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Nothing more is wanted: keep Python from complaining at exit.
+    except OSError as exc:
+        # Nothing more can be written: keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(exc, BrokenPipeError):
+            from sqlmodel_framework.base.errors import StorageError
+
+            raise StorageError("the result cannot be written to stdout", seen=exc.strerror) from exc
 
 
 def _end(code: int) -> NoReturn:

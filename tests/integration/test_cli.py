@@ -305,6 +305,19 @@ def test_a_reader_that_leaves_early_is_no_error(kit: str) -> None:
     assert subprocess.run(["bash", "-c", failing], check=False).returncode == 1
 
 
+def test_a_result_that_cannot_be_written_ends_with_3(kit: str) -> None:
+    full = f"{' '.join(DATAKIT)} deploy {kit} > /dev/full"
+    result = subprocess.run(["bash", "-c", full], capture_output=True, text=True, check=False)
+    assert_fails(result, 3, "the result cannot be written to stdout")
+
+
+def test_a_wrong_settings_file_is_one_line_for_list_targets_too(tmp_path: Path) -> None:
+    (tmp_path / "datakit.toml").write_text('[targets.wh]\ntype = "postgres"\nhots = "h"\n')
+    assert_fails(
+        run("deploy", "--list-targets", cwd=tmp_path), 1, "error: a target has an unknown field", "hots"
+    )
+
+
 def test_a_file_made_at_import_is_reported(write_kit: Callable[..., Path]) -> None:
     source = "import pathlib\npathlib.Path(__file__).with_name('made.txt').touch()\n" + ONE["one.py"]
     result = run("deploy", str(write_kit("writer", {"one.py": source})))

@@ -201,6 +201,7 @@ def test_an_url_in_the_environment_replaces_the_target(monkeypatch: pytest.Monke
         ("DATAKIT_POSTGRES_LOCAL_URL", f"no url {SECRET}", "cannot be read"),
         ("DATAKIT_POSTGRES_LOCAL_URL", f"postgresql://u:{SECRET}@h:port/d", "cannot be read"),
         ("DATAKIT_POSTGRES_LOCAL_URL", f"postgresql://u:half@{SECRET}@h/d", "%40"),
+        ("DATAKIT_POSTGRES_LOCAL_URL", f"postgresql://u:half@{SECRET}/x@h/d", "%2F"),
     ],
 )
 def test_wrong_settings_say_what_is_right(
