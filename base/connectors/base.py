@@ -26,7 +26,7 @@ class Connector(Protocol):
         """The Arrow schema of the batches that `extract` gives for a table."""
 
     def extract(self, table: str) -> Generator[pa.RecordBatch, None, None]:
-        """The rows of a table, in constant memory, all of one moment, in at least one batch, which may have no rows.
+        """The rows of a table, in constant memory, all of one moment, as batches of one schema.
 
         Closing the generator ends the source's work. Raises ExtractionError or TryAgainError.
         """

@@ -100,7 +100,9 @@ class BronzeIngestionPipeline:
         receipt = {"source_host": stamp["bronze_source_host"], "extraction_method": extraction_method}
         # Closed here, so that a failing write does not keep the source's query open for as long as its error lives.
         with closing(self.connector.extract(table_name)) as batches:
-            first = next(batches)
+            first = next(batches, None)
+            if first is None:
+                first = _no_rows(self.connector.schema(table_name))
             _refuse_stamped(first.schema.names, stamp)
             return self._publish(
                 (_stamped(batch, stamp) for batch in chain([first], batches)),
@@ -154,6 +156,12 @@ def _refuse_stamped(columns: Iterable[str], stamp: Mapping[str, Any]) -> None:
             expected="rows as the source has them",
             next_step="stamp rows once, or rename the source's columns",
         )
+
+
+def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    return pa.RecordBatch.from_pylist([], schema=schema)
 
 
 def _stamped(batch: pa.RecordBatch, stamp: Mapping[str, Any]) -> pa.RecordBatch:

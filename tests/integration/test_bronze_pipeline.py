@@ -392,13 +392,16 @@ class FilesOfMyOwn:
         return ["t"]
 
     def schema(self, table: str) -> Any:
-        raise NotImplementedError
+        import pyarrow as pa
+
+        return pa.schema([("a", pa.int64())])
 
     def extract(self, table: str) -> Any:
         import pyarrow as pa
 
-        yield pa.RecordBatch.from_pydict({"a": [1]})
-        yield pa.RecordBatch.from_pydict({"a": [2, 3]})
+        if table == "t":
+            yield pa.RecordBatch.from_pydict({"a": [1]})
+            yield pa.RecordBatch.from_pydict({"a": [2, 3]})
 
     def read_dataframe(self, table: str) -> pd.DataFrame:
         raise NotImplementedError
@@ -409,3 +412,6 @@ def test_any_connector_will_do(tmp_path: Path) -> None:
     landed = pq.read_table(batch.paths["parquet"])
     assert landed["a"].to_pylist() == [1, 2, 3]
     assert landed["bronze_source_host"].to_pylist() == [None] * 3
+    empty = BronzeIngestionPipeline(FilesOfMyOwn(), str(tmp_path)).ingest_table("none", source_system="files")
+    assert pq.read_schema(empty.paths["parquet"]) == landed.schema
+    assert empty.rows == 0
