@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -186,6 +186,19 @@ class TargetEngine(ABC):
         """The statements that create these tables. Raises DeploymentError for names over the engine's limit."""
         self._check_names(tables)
         return render_create(tables, dialect, schema_map)
+
+    def create(
+        self,
+        connection: Connection,
+        tables: Sequence[Table],
+        schema_map: SchemaMap | None = None,
+        *,
+        existing: Container[TableKey] = (),
+        done: Callable[[Statement], object] = id,
+    ) -> None:
+        """Create the tables, without the types and sequences that exist; `done` as in `execute`."""
+        rendered = self.render(tables, connection.dialect, schema_map)
+        self.execute(connection, [s for s in rendered if not s.makes_again(existing)], done)
 
     def execute(
         self,

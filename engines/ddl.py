@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from itertools import groupby
 from typing import Any
 
 from sqlalchemy import MetaData, Table
@@ -41,6 +40,10 @@ class Statement:
         """The kind of object this makes beside a table, such as TYPE; None for tables and their parts."""
         return _FREE_STANDING.get(self.element)
 
+    def makes_again(self, existing: Container[tuple[str | None, str]]) -> bool:
+        """Whether this makes a type or sequence that is among these already."""
+        return self.free_standing is not None and (self.schema, self.name) in existing
+
 
 _FREE_STANDING = {"CreateEnumType": "TYPE", "CreateDomainType": "DOMAIN", "CreateSequence": "SEQUENCE"}
 
@@ -61,20 +64,25 @@ def schemas_of(tables: Sequence[Table]) -> set[str]:
 def with_referred(tables: Sequence[Table]) -> list[Table]:
     """The tables and all that their foreign keys lead to, such as those of another datakit."""
     _resolve_foreign_keys(tables)
-    found = list(dict.fromkeys(tables))
-    for table in found:
-        found.extend(
-            t for t in dict.fromkeys(key.column.table for key in table.foreign_keys) if t not in found
-        )
-    return found
+    found = dict.fromkeys(tables)
+    waiting = list(found)
+    for table in waiting:
+        new = dict.fromkeys(key.column.table for key in table.foreign_keys if key.column.table not in found)
+        found |= new
+        waiting.extend(new)
+    return waiting
 
 
 def render_create(
-    tables: Sequence[Table], dialect: Dialect, schema_map: SchemaMap | None = None
+    tables: Sequence[Table],
+    dialect: Dialect,
+    schema_map: SchemaMap | None = None,
+    written: Callable[[Statement], object] = id,
 ) -> list[Statement]:
     """Statements that create the tables with their types, sequences, indexes, comments and foreign keys, in order.
 
-    Raises DeploymentError for a foreign key to a table that no class defines, and for a type the dialect cannot store.
+    `written` is called with each as soon as its place in the order is known. Raises DeploymentError for a foreign key to
+    a table that no class defines, and for a type the dialect cannot store.
     """
     _resolve_foreign_keys(tables)
     plain = plain_dialect(dialect)
@@ -82,17 +90,14 @@ def render_create(
     places: dict[str, Any] = (
         {"schema_translate_map": dict(schema_map), "render_schema_translate": True} if schema_map else {}
     )
-    statements: list[Statement] = []
+    ordered = _StableOrder(written)
 
     def collect(element: ExecutableDDLElement, *_: Any, **__: Any) -> None:
         text = str(element.compile(dialect=plain, **places)).strip()
         made = getattr(element, "element", None)
         owner = getattr(made, "table", made)
-        statements.append(
-            Statement(
-                type(element).__name__, getattr(owner, "schema", None), str(getattr(owner, "name", "")), text
-            )
-        )
+        schema, name = getattr(owner, "schema", None), str(getattr(owner, "name", ""))
+        ordered.add(Statement(type(element).__name__, schema, name, text))
 
     mock = MockConnection(plain, collect)
     try:
@@ -104,7 +109,41 @@ def render_create(
         raise DeploymentError("a name is too long for this database", seen=str(exc)) from exc
     except SQLAlchemyError as exc:
         raise DeploymentError("the DDL cannot be written for this database", seen=str(exc)) from exc
-    return _in_stable_order(statements)
+    return ordered.finish()
+
+
+class _StableOrder:
+    """SQLAlchemy keeps a table's indexes, and the foreign keys of a cycle, in sets: sort them, so that a plan stays the same."""
+
+    def __init__(self, written: Callable[[Statement], object]) -> None:
+        self._written = written
+        self._ordered: list[Statement] = []
+        self._indexes: list[Statement] = []
+        self._late: list[Statement] = []
+
+    def add(self, statement: Statement) -> None:
+        if statement.element == "AddConstraint":
+            self._late.append(statement)
+        elif statement.element == "CreateIndex":
+            self._indexes.append(statement)
+        else:
+            self._give_indexes()
+            self._give(statement)
+
+    def finish(self) -> list[Statement]:
+        self._give_indexes()
+        for statement in sorted(self._late, key=lambda s: s.text):
+            self._give(statement)
+        return self._ordered
+
+    def _give_indexes(self) -> None:
+        for statement in sorted(self._indexes, key=lambda s: s.text):
+            self._give(statement)
+        self._indexes.clear()
+
+    def _give(self, statement: Statement) -> None:
+        self._ordered.append(statement)
+        self._written(statement)
 
 
 def _by_metadata(tables: Sequence[Table]) -> list[tuple[MetaData, list[Table]]]:
@@ -119,18 +158,6 @@ def _by_metadata(tables: Sequence[Table]) -> list[tuple[MetaData, list[Table]]]:
         }
     )
     return [(metadata, members[metadata]) for metadata in order.static_order() if metadata in members]
-
-
-def _in_stable_order(statements: list[Statement]) -> list[Statement]:
-    """SQLAlchemy keeps a table's indexes, and the foreign keys of a cycle, in sets: sort them, so that a plan stays the same."""
-    ordered: list[Statement] = []
-    late: list[Statement] = []
-    for (element, _, _), group in groupby(statements, key=lambda s: (s.element, s.schema, s.name)):
-        members = list(group)
-        if element == "CreateIndex":
-            members.sort(key=lambda s: s.text)
-        (late if element == "AddConstraint" else ordered).extend(members)
-    return ordered + sorted(late, key=lambda s: s.text)
 
 
 def _resolve_foreign_keys(tables: Sequence[Table]) -> None:

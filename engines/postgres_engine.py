@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -16,7 +18,7 @@ from sqlmodel_framework.base.connectors.postgres_errors import connection_error,
 from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.base import Capabilities, TargetEngine
-from sqlmodel_framework.engines.ddl import SchemaMap, Statement, schemas_of
+from sqlmodel_framework.engines.ddl import SchemaMap, Statement, render_create, schemas_of
 from sqlmodel_framework.engines.embedded_postgres import create_private_database
 from sqlmodel_framework.engines.reading import Reading, TableKey, read_tables
 
@@ -153,6 +155,31 @@ class PostgresEngine(TargetEngine):
     def existing_free_standing(self, connection: Connection, schemas: SchemaMap) -> set[TableKey]:
         return _keys(connection, _FREE_STANDING, schemas)
 
+    def create(
+        self,
+        connection: Connection,
+        tables: Sequence[Table],
+        schema_map: SchemaMap | None = None,
+        *,
+        existing: Container[TableKey] = (),
+        done: Callable[[Statement], object] = id,
+    ) -> None:
+        """Write the statements in a thread while the server runs those that are written already."""
+        self._check_names(tables)
+        queue: SimpleQueue[Statement | None] = SimpleQueue()
+
+        def write() -> None:
+            try:
+                render_create(tables, connection.dialect, schema_map, queue.put)
+            finally:
+                queue.put(None)
+
+        with ThreadPoolExecutor(1) as pool:
+            writing = pool.submit(write)
+            for batch in _batches(queue):
+                self.execute(connection, [s for s in batch if not s.makes_again(existing)], done)
+            writing.result()
+
     def execute(
         self,
         connection: Connection,
@@ -190,7 +217,7 @@ class PostgresEngine(TargetEngine):
         try:
             for place in places.values():
                 self.create_schema(connection, place)
-            self.execute(connection, self.render(tables, connection.dialect, places))
+            self.create(connection, tables, places)
             yield connection, places
         finally:
             savepoint.rollback()
@@ -228,6 +255,15 @@ _FREE_STANDING = text(
     WHERE c.relkind = 'S' AND n.nspname = ANY (:schemas)
     """
 )
+
+
+def _batches(queue: SimpleQueue[Statement | None]) -> Iterator[list[Statement]]:
+    """What the queue holds by now, at least one item, until None comes."""
+    more = True
+    while more:
+        items = [queue.get(), *(queue.get() for _ in range(queue.qsize()))]
+        more = items[-1] is not None
+        yield [statement for statement in items if statement is not None]
 
 
 def _keys(connection: Connection, query: TextClause, schemas: SchemaMap) -> set[TableKey]:

@@ -89,7 +89,7 @@ def deploy_data_objects(
     return DeploymentResult(
         target=target.name,
         created=tuple(table.fullname for table in missing),
-        skipped=tuple(table.fullname for table in wanted if table not in missing),
+        skipped=tuple(table.fullname for table in wanted if (table.schema, table.name) in skipped),
         replaced=tuple(table.fullname for table in dropped),
         notes=tuple(_notes(live, missing)),
         seconds=perf_counter() - started,
@@ -175,11 +175,6 @@ def _create(live: LiveTarget, connection: Connection, tables: Sequence[Table], c
     types = live.engine.existing_free_standing(connection, places)
     # Beside named schemas the default one is named too: MySQL looks for a key's table beside the key's own.
     named = places if schemas_of(tables) and places[None] is not None else None
-    statements = [
-        statement
-        for statement in live.engine.render(tables, connection.dialect, named)
-        if not (statement.free_standing and (statement.schema, statement.name) in types)
-    ]
     by_key = {(table.schema, table.name): table for table in tables}
 
     def record(statement: Statement) -> None:
@@ -189,7 +184,7 @@ def _create(live: LiveTarget, connection: Connection, tables: Sequence[Table], c
         elif statement.element == "CreateTable":
             created.tables.append(by_key[statement.schema, statement.name])
 
-    live.engine.execute(connection, statements, record)
+    live.engine.create(connection, tables, named, existing=types, done=record)
 
 
 def _free_standing(live: LiveTarget, connection: Connection, tables: Sequence[Table]) -> list[Statement]:
