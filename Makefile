@@ -10,7 +10,7 @@ PIP_INSTALL = $(UV) pip install --quiet --python $(BIN)/python
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint format type-check check setup-dev bench docs wheel-check clean
+.PHONY: help demo test test-fast lint format type-check check setup-dev bench bench-drift docs wheel-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ setup-dev: $(VENV)/.dev ## development environment with pre-commit hooks
 
 bench: $(VENV)/.dev ## side-by-side measurements (starts its own PostgreSQL)
 	$(BIN)/python benchmarks/deploy.py
+
+bench-drift: $(VENV)/.dev ## what we and Alembic miss, and false alarms (starts its own PostgreSQL)
+	$(BIN)/python -m sqlmodel_framework.benchmarks.drift.measure --names
 
 docs: $(VENV)/.dev ## build the documentation site into site/
 	$(PIP_INSTALL) --group docs

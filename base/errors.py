@@ -8,7 +8,8 @@
     │   │   └── PasswordNeededError 1   the server asks for a password and none was given
     │   ├── ExtractionError         2   the source refused the query or the table
     │   └── DeploymentError         5   the target refused the DDL or the rows
-    │       └── TargetNotEmptyError 5   the target holds tables that this run did not create
+    │       ├── TargetNotEmptyError 5   the target holds tables that this run did not create
+    │       └── NoScratchPlaceError 5   no place for a shadow: a right is missing, or the server is read-only
     ├── TryAgainError              75   a source or target was not reachable; the same call may work later
     ├── RowError                    4   rows break their contract: reject them
     └── StopError                       stop: this needs a person
@@ -30,6 +31,7 @@ __all__ = [
     "ExtractionError",
     "InputError",
     "MissingExtraError",
+    "NoScratchPlaceError",
     "PasswordNeededError",
     "RowError",
     "StopError",
@@ -127,6 +129,10 @@ class TargetNotEmptyError(DeploymentError):
     """The target holds tables that were not created through this target object."""
 
 
+class NoScratchPlaceError(DeploymentError):
+    """No scratch place can be made on this server: a right is missing, or the server is read-only."""
+
+
 class TryAgainError(DatakitError):
     """A source or target was not reachable; nothing was changed and the same call may work later."""
 
@@ -145,7 +151,7 @@ class StopError(DatakitError):
 
 
 class StorageError(StopError):
-    """Files could not be written or published; nothing of the batch became visible."""
+    """Files could not be written or published; nothing of the batch became visible, unless the message says so."""
 
     exit_code = 3
 

@@ -31,6 +31,7 @@ from sqlmodel import SQLModel
 from sqlmodel_framework.benchmarks.generated import Classes, table_classes
 from sqlmodel_framework.config.targets import TargetConfig, get_target_config
 from sqlmodel_framework.engines.live import cleanup_test_target, create_engine_for_target, open_target
+from sqlmodel_framework.engines.reading import Places
 from sqlmodel_framework.utils.deployment import deploy_data_objects, validate_deployment
 from sqlmodel_framework.utils.tables import tables_of
 
@@ -147,7 +148,7 @@ def measure_reading(classes: Classes, deployed: TargetConfig, rounds: int) -> Sa
 
     def bulk() -> None:
         with live.sql.connect() as connection:
-            found = live.engine.read(connection, keys, live.places(connection, tables))
+            found = live.engine.read(connection, keys, Places(live.places(connection, tables)))
         assert len(found) == len(tables)
 
     def one_by_one() -> None:

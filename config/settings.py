@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
 from sqlmodel_framework.base.errors import ConfigurationError
 
-__all__ = ["TargetSpec", "environment_fields", "read_configured_targets"]
+__all__ = [
+    "TargetSpec",
+    "ValidationSettings",
+    "environment_fields",
+    "nearest_section",
+    "read_configured_targets",
+    "read_validation_settings",
+]
 
-_SPEC_FIELDS = frozenset(
-    ("type", "database", "host", "port", "user", "password", "conn_method", "socket", "url", "options")
+_FILES: dict[str, tuple[str, ...]] = {"datakit.toml": (), "pyproject.toml": ("tool", "datakit")}
+"""Settings files, the stronger one first, and the section of each that is ours."""
+_SECTIONS = ("kits", "targets", "validation")
+_TEXT_FIELDS = ("type", "database", "host", "user", "password", "conn_method", "socket", "url")
+_SPEC_FIELDS = frozenset((*_TEXT_FIELDS, "port", "options"))
+_TYPES: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (str, "a string"),
+    (bool, "a boolean"),
+    (int, "a whole number"),
+    (float, "a number with a fraction"),
+    (list, "a list"),
+    (dict, "a table"),
+    ((date, time), "a date or time"),
 )
+"""Types of TOML and what to call them; the first that fits counts, as a bool is an int and a datetime a date."""
 
 
 @dataclass(frozen=True)
@@ -29,30 +50,120 @@ class TargetSpec:
 def read_configured_targets(start: Path | None = None) -> dict[str, TargetSpec]:
     """Targets from the nearest datakit.toml or pyproject.toml with such a section, from `start` (None: here) upwards.
 
-    Raises ConfigurationError for a file that cannot be read, an unknown field or a name that is no name.
+    Raises ConfigurationError for a file that cannot be read, an unknown section or field, and a value of a wrong type.
+    """
+    found = nearest_section("targets", start)
+    return {} if found is None else {name: _spec(found[0], name, value) for name, value in found[1].items()}
+
+
+@dataclass(frozen=True)
+class ValidationSettings:
+    """What a settings file says about validation; see `Rules` for the entries of `select` and `ignore`."""
+
+    strict: bool = False
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+
+
+def read_validation_settings(kit: str, start: Path | None = None) -> ValidationSettings:
+    """The section `validation`, with what `kits.<name>` says for this datakit in its place: `ignore` adds up.
+
+    Raises ConfigurationError for an unknown field or a wrong type.
+    """
+    general = _validation_fields(nearest_section("validation", start))
+    kits = nearest_section("kits", start)
+    if kits is None or kit not in kits[1]:
+        return ValidationSettings(**general)
+    own = _validation_fields((kits[0], kits[1][kit]))
+    ignore = (*general.get("ignore", ()), *own.get("ignore", ()))
+    return ValidationSettings(**{**general, **own, "ignore": ignore})
+
+
+def _validation_fields(section: tuple[Path, Mapping[str, Any]] | None) -> dict[str, Any]:
+    if section is None:
+        return {}
+    path, fields = section
+    wanted = {"strict": bool, "select": list, "ignore": list}
+    if not isinstance(fields, dict) or not set(fields) <= set(wanted):
+        raise ConfigurationError(
+            "the settings for validation have an unknown field",
+            where=str(path),
+            seen=", ".join(sorted(fields)) if isinstance(fields, dict) else type(fields).__name__,
+            expected="strict, select and ignore",
+        )
+    for name, value in fields.items():
+        texts = isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+        if not isinstance(value, wanted[name]) or (isinstance(value, list) and not texts):
+            raise ConfigurationError(
+                "a setting for validation has a wrong type",
+                where=f"{path}, {name}",
+                seen=type(value).__name__,
+                expected="true or false" if name == "strict" else "a list of texts",
+            )
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+
+
+def nearest_section(name: str, start: Path | None = None) -> tuple[Path, Mapping[str, Any]] | None:
+    """A section of the nearest datakit.toml or pyproject.toml (`tool.datakit`) that has it, from `start` upwards.
+
+    Raises ConfigurationError for a file that cannot be read, a section that is no table, and a section that is unknown.
     """
     folder = (start or Path.cwd()).resolve()
     for parent in (folder, *folder.parents):
-        for file_name, section in (
-            ("datakit.toml", ("targets",)),
-            ("pyproject.toml", ("tool", "datakit", "targets")),
-        ):
+        for file_name in _FILES:
             path = parent / file_name
             if path.is_file():
-                found = _section(_read_toml(path), section)
-                if found is not None:
-                    return {name: _spec(path, name, fields) for name, fields in found.items()}
-    return {}
+                sections = _our_sections(path)
+                if name in sections:
+                    return path, _table(path, sections[name], name)
+    return None
 
 
-def environment_fields(target: str, fields: Iterable[str], *, other_targets: Iterable[str]) -> dict[str, str]:
-    """Fields of a target that `DATAKIT_<TARGET>_<FIELD>` sets; an unknown field of this target is an error."""
+def _our_sections(path: Path) -> Mapping[str, Any]:
+    found: Any = _read_toml(path)
+    for key in _FILES[path.name]:
+        found = found.get(key, {}) if isinstance(found, dict) else {}
+    sections = _table(path, found)
+    unknown = sorted(set(sections) - set(_SECTIONS))
+    if unknown:
+        raise ConfigurationError(
+            "a settings file has an unknown section",
+            where=str(path),
+            seen=", ".join(_label(path, name) for name in unknown),
+            expected="one of " + ", ".join(_label(path, name) for name in _SECTIONS),
+            next_step="correct the name or take the section out",
+        )
+    return sections
+
+
+def _table(path: Path, value: Any, *names: str) -> Mapping[str, Any]:
+    if isinstance(value, dict):
+        return value
+    raise ConfigurationError(
+        "a section of a settings file has the wrong type",
+        where=f"{path}, section {_label(path, *names)}",
+        seen=_type_of(value),
+        expected="a table",
+        next_step=f"write {_label(path, *names)} and the fields below it",
+    )
+
+
+def _label(path: Path, *names: str) -> str:
+    """A section's name as it stands in the file."""
+    return f"[{'.'.join([*_FILES[path.name], *names])}]"
+
+
+def environment_fields(target: str, fields: Iterable[str], *, other_targets: Iterable[str]) -> dict[str, Any]:
+    """Fields of a target that `DATAKIT_<TARGET>_<FIELD>` sets; `options` as a mapping, all others as text.
+
+    Raises ConfigurationError for an unknown field of this target, and for options that are not `name=value`.
+    """
     prefix = _prefix(target)
     longer = tuple(
         _prefix(other) for other in other_targets if _prefix(other).startswith(prefix) and other != target
     )
     names = {f"{prefix}{field.upper()}": field for field in fields}
-    values = {}
+    values: dict[str, Any] = {}
     for variable, value in os.environ.items():
         if not variable.startswith(prefix) or variable.startswith(longer or ("\0",)):
             continue
@@ -62,8 +173,27 @@ def environment_fields(target: str, fields: Iterable[str], *, other_targets: Ite
                 seen=variable,
                 expected="one of " + ", ".join(names),
             )
-        values[names[variable]] = value
+        values[names[variable]] = _options(variable, value) if names[variable] == "options" else value
     return values
+
+
+def _options(variable: str, text: str) -> dict[str, str]:
+    """Options from `sslmode=require connect_timeout=5`; a value with blanks is quoted as in a shell."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        words = [""]  # a quote that is never closed
+    pairs = [word.partition("=") for word in words]
+    wrong = [number for number, (name, sign, _) in enumerate(pairs, start=1) if not (name and sign)]
+    if wrong:
+        raise ConfigurationError(
+            "an environment variable with options cannot be read",
+            where=variable,
+            seen=f"option {wrong[0]} of {len(words)} is not written as name=value",
+            expected="options such as sslmode=require connect_timeout=5",
+            next_step="put a value with blanks in quotes: options='-c search_path=dwh'",
+        )
+    return {name: value for name, _, value in pairs}
 
 
 def _prefix(target: str) -> str:
@@ -77,21 +207,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigurationError("a settings file cannot be read", where=str(path), seen=str(exc)) from exc
 
 
-def _section(document: Mapping[str, Any], keys: Iterable[str]) -> Mapping[str, Any] | None:
-    value: Any = document
-    for key in keys:
-        if not isinstance(value, dict) or key not in value:
-            return None
-        value = value[key]
-    return value if isinstance(value, dict) else None
-
-
-def _spec(path: Path, name: str, fields: Any) -> TargetSpec:
-    where = f"{path}, target {name}"
-    if not isinstance(fields, dict):
-        raise ConfigurationError(
-            "a target is not a table of fields", where=where, expected=f"[targets.{name}]"
-        )
+def _spec(path: Path, name: str, value: Any) -> TargetSpec:
+    fields = dict(_table(path, value, "targets", name))
+    where = f"{path}, section {_label(path, 'targets', name)}"
     unknown = sorted(set(fields) - _SPEC_FIELDS)
     if unknown:
         raise ConfigurationError(
@@ -102,4 +220,46 @@ def _spec(path: Path, name: str, fields: Any) -> TargetSpec:
         )
     if "type" not in fields and "url" not in fields:
         raise ConfigurationError("a target has neither type nor url", where=where)
+    for key in _TEXT_FIELDS:
+        if key in fields and not isinstance(fields[key], str):
+            raise _wrong_type(where, key, fields[key], "a string", f'write {key} = "…"')
+    if "port" in fields:
+        fields["port"] = _port(where, fields["port"])
+    if "options" in fields:
+        fields["options"] = _option_texts(where, fields["options"])
     return TargetSpec(fields=fields, source=f"defined in {path.name}")
+
+
+def _port(where: str, value: Any) -> int:
+    digits = isinstance(value, str) and value.isascii() and value.isdigit()
+    if isinstance(value, bool) or not (isinstance(value, int) or digits):
+        raise _wrong_type(where, "port", value, "a whole number", "write port = 5432")
+    return int(value)
+
+
+def _option_texts(where: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise _wrong_type(where, "options", value, "a table", 'write options = { sslmode = "require" }')
+    for name, option in value.items():
+        if isinstance(option, bool) or not isinstance(option, str | int):
+            raise _wrong_type(
+                where, f"options.{name}", option, "a string or a whole number", f'write {name} = "…"'
+            )
+    return {name: str(option) for name, option in value.items()}
+
+
+def _wrong_type(
+    where: str, field_name: str, value: object, expected: str, next_step: str
+) -> ConfigurationError:
+    """The value itself is not shown: it may be a password."""
+    return ConfigurationError(
+        "a field of a target has the wrong type",
+        where=f"{where}, field {field_name}",
+        seen=_type_of(value),
+        expected=expected,
+        next_step=next_step,
+    )
+
+
+def _type_of(value: object) -> str:
+    return next((words for kind, words in _TYPES if isinstance(value, kind)), type(value).__name__)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import builtins
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from importlib.metadata import entry_points
 from types import TracebackType
 from typing import Any, Self
 
 from pydantic import SecretStr
 
-from sqlmodel_framework.base.errors import ConfigurationError
+from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError, TryAgainError
 from sqlmodel_framework.config.settings import environment_fields, read_configured_targets
 
 __all__ = [
@@ -39,7 +39,18 @@ CONNECTION_METHODS: dict[str, tuple[str, ...]] = {
     "mysql": ("tcp", "password", "socket", "container"),
 }
 
-TARGET_FIELDS = ("type", "database", "host", "port", "user", "password", "conn_method", "socket", "url")
+TARGET_FIELDS = (
+    "type",
+    "database",
+    "host",
+    "port",
+    "user",
+    "password",
+    "conn_method",
+    "socket",
+    "url",
+    "options",
+)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -116,12 +127,27 @@ class TargetConfig:
         self._closers.append(closer)
 
     def close(self) -> None:
-        """End the target: what was created through it is dropped, servers it started stop. Safe to call twice."""
-        with self.lock, ExitStack() as stack:
-            for closer in self._closers:
-                stack.callback(closer)
-            self._closers.clear()
-            self.live = None
+        """End the target: what was created through it is dropped, servers it started stop. Safe to call twice.
+
+        All steps run, also after one that fails. A step is forgotten only when it is done: the next call repeats what
+        failed, and what an interrupt kept from running. One failure is raised as it is; several become one
+        TryAgainError where a repetition may mend all of them, else one DeploymentError.
+        """
+        with self.lock:
+            failures = self._run_closers()
+        if failures:
+            raise _ending_failed(self.label, failures)
+
+    def _run_closers(self) -> list[Exception]:
+        failures: list[Exception] = []
+        for closer in reversed(self._closers.copy()):
+            try:
+                closer()
+            except Exception as exc:  # noqa: BLE001 - a driver may raise anything, and the other steps must run
+                failures.append(exc)
+            else:
+                self._closers.remove(closer)
+        return failures
 
     def __enter__(self) -> Self:
         return self
@@ -165,8 +191,8 @@ def list_targets() -> dict[str, str]:
 def get_target_config(name: str, overrides: Mapping[str, Any] | None = None) -> TargetConfig:
     """Give a new target of that name: predefined or from pyproject.toml / datakit.toml.
 
-    `DATAKIT_<TARGET>_<FIELD>` in the environment changes a field, `overrides` changes it again. Raises
-    ConfigurationError for an unknown name, field or value.
+    `DATAKIT_<TARGET>_<FIELD>` in the environment changes a field, `overrides` changes it again; options are changed one
+    by one. Raises ConfigurationError for an unknown name, field or value.
     """
     configured = read_configured_targets()
     known = sorted({*_PREDEFINED, *configured})
@@ -175,12 +201,16 @@ def get_target_config(name: str, overrides: Mapping[str, Any] | None = None) -> 
             "unknown target",
             seen=name,
             expected=_one_of(known),
-            next_step="choose one of these or define it under [tool.datakit.targets] in pyproject.toml",
+            next_step=f"{_nearest(name, known)} targets of your own come from pyproject.toml ([tool.datakit.targets])"
+            " or datakit.toml ([targets])",
         )
     values: dict[str, Any] = dict(configured[name].fields if name in configured else _PREDEFINED[name])
     changes = {**environment_fields(name, TARGET_FIELDS, other_targets=known), **(overrides or {})}
     if "url" in changes:
         values = {}
+    if "options" in changes:
+        # Option by option: one more option must not take away a configured sslmode.
+        changes["options"] = {**values.get("options", {}), **changes["options"]}
     return _build(name, {**values, **changes})
 
 
@@ -350,5 +380,26 @@ def _parts_of_url(name: str, text: str) -> dict[str, Any]:
     return {key: value for key, value in parts.items() if value is not None}
 
 
-def _one_of(names: Any) -> str:
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else "choose one of these;"
+
+
+def _ending_failed(label: str, failures: Sequence[Exception]) -> Exception:
+    """The error to raise for these; only errors of ours are quoted, as the text of others may hold rows."""
+    if len(failures) == 1:
+        return failures[0]
+    again = all(isinstance(exc, TryAgainError) for exc in failures)
+    error = (TryAgainError if again else DeploymentError)(
+        "a target could not be ended",
+        where=label,
+        seen=f"{len(failures)} failures: "
+        + "; ".join(str(exc) if isinstance(exc, DatakitError) else type(exc).__name__ for exc in failures),
+        next_step="close it again: only what failed is repeated",
+    )
+    error.__cause__ = ExceptionGroup("ending a target", failures)
+    return error
+
+
+def _one_of(names: Iterable[str]) -> str:
     return "one of " + ", ".join(names)

@@ -23,7 +23,8 @@ from sqlmodel_framework.base.errors import (
 )
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.ddl import SchemaMap, Statement, render_create
-from sqlmodel_framework.engines.reading import Reading, TableKey, read_tables
+from sqlmodel_framework.engines.mending import TableMending
+from sqlmodel_framework.engines.reading import Places, Reading, TableKey
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,7 +32,14 @@ if TYPE_CHECKING:
 
     from sqlmodel_framework.engines.live import LiveTarget
 
-__all__ = ["Capabilities", "Created", "TargetEngine", "engine_of", "installed_engines"]
+__all__ = [
+    "Capabilities",
+    "Created",
+    "Scratch",
+    "TargetEngine",
+    "engine_of",
+    "installed_engines",
+]
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,15 @@ class Created:
         return not (self.schemas or self.free_standing or self.tables)
 
 
+@dataclass(frozen=True)
+class Scratch:
+    """A scratch place: a connection to it, and where the tables stand there. `note` says what this kind of place cannot show."""
+
+    connection: Connection
+    places: Places
+    note: str | None = None
+
+
 class TargetEngine(ABC):
     """One kind of database as a target."""
 
@@ -81,6 +98,7 @@ class TargetEngine(ABC):
     capabilities: ClassVar[Capabilities]
     connection_options: ClassVar[frozenset[str]]
     driver_error: ClassVar[type[Exception]]
+    mending: ClassVar[type[TableMending]] = TableMending
 
     # connecting
 
@@ -219,18 +237,29 @@ class TargetEngine(ABC):
 
     # validating
 
-    def read(self, connection: Connection, tables: Iterable[TableKey], places: SchemaMap) -> Reading:
-        """Read the tables in bulk."""
-        return read_tables(connection, tables, places)
+    @abstractmethod
+    def read(self, connection: Connection, tables: Iterable[TableKey], places: Places) -> Reading:
+        """Read these tables in bulk: a fixed number of queries, whatever the number of tables."""
+
+    @abstractmethod
+    def reading_key(self, connection: Connection, schemas: SchemaMap) -> str:
+        """What, beside the DDL of tables in these schemas, decides how the server prints a table: its version and the settings that it reads."""
 
     @abstractmethod
     def shadow(
         self, engine: Engine, connection: Connection, tables: Sequence[Table]
-    ) -> AbstractContextManager[tuple[Connection, SchemaMap]]:
+    ) -> AbstractContextManager[Scratch]:
         """Create the tables in an empty scratch place of the same server; it is gone at the end in every case.
 
-        `connection` is open on the target. Gives a connection and the schemas that the tables stand in there.
+        `connection` is open on the target. Raises NoScratchPlaceError where no place can be made.
         """
+
+    def with_other_spellings(self, scratch: Scratch, reading: Reading) -> Reading:
+        """The reading of a scratch place, with the other print of those definitions that the server prints in two ways."""
+        return reading
+
+    def refuse_if_absent(self, target: TargetConfig) -> None:  # noqa: B027 - servers answer for themselves
+        """Raise ConfigurationError where a database that is only to be read is not there."""
 
     # rows
 

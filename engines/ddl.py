@@ -8,11 +8,17 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import MetaData, Table
+from sqlalchemy import ForeignKey, MetaData, Table
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.mock import MockConnection
-from sqlalchemy.exc import CircularDependencyError, IdentifierError, SQLAlchemyError
+from sqlalchemy.exc import (
+    CircularDependencyError,
+    IdentifierError,
+    NoReferencedColumnError,
+    SQLAlchemyError,
+)
 from sqlalchemy.schema import ExecutableDDLElement
 
 from sqlmodel_framework.base.errors import DeploymentError
@@ -48,11 +54,17 @@ class Statement:
 _FREE_STANDING = {"CreateEnumType": "TYPE", "CreateDomainType": "DOMAIN", "CreateSequence": "SEQUENCE"}
 
 
+_type_memos: WeakKeyDictionary[Dialect, WeakKeyDictionary[Any, Any]] = WeakKeyDictionary()
+
+
 def plain_dialect(dialect: Dialect) -> Dialect:
     """A copy of a dialect whose text goes to the driver as it is: percent signs are not doubled."""
     plain = copy.copy(dialect)
     plain.paramstyle = "named"
     plain.identifier_preparer = type(dialect.identifier_preparer)(plain)
+    plain.type_compiler_instance = type(dialect.type_compiler_instance)(plain)
+    # How literals are written is remembered there: shared, either dialect would get the other's percent signs.
+    plain._type_memos = _type_memos.setdefault(dialect, WeakKeyDictionary())  # noqa: SLF001 - there is no other door
     return plain
 
 
@@ -82,7 +94,7 @@ def render_create(
     """Statements that create the tables with their types, sequences, indexes, comments and foreign keys, in order.
 
     `written` is called with each as soon as its place in the order is known. Raises DeploymentError for a foreign key to
-    a table that no class defines, and for a type the dialect cannot store.
+    a table or column that no class defines, and for a type the dialect cannot store.
     """
     _resolve_foreign_keys(tables)
     plain = plain_dialect(dialect)
@@ -162,15 +174,39 @@ def _by_metadata(tables: Sequence[Table]) -> list[tuple[MetaData, list[Table]]]:
 
 def _resolve_foreign_keys(tables: Sequence[Table]) -> None:
     for table in tables:
-        for key in table.foreign_keys:
+        for key in sorted(table.foreign_keys, key=_as_written):
             try:
                 _ = key.column
+            except NoReferencedColumnError as exc:
+                raise _no_such_column(table, key, exc) from None
             except SQLAlchemyError:
                 raise DeploymentError(
-                    "a foreign key refers to a table or column that no class defines",
+                    "a foreign key refers to a table that no class defines",
                     where=f"table {table.fullname}, column {key.parent.name}",
-                    seen=key.target_fullname,
+                    seen=_as_written(key)[1],
                     expected="one of "
                     + ", ".join(sorted(t.fullname for t in table.metadata.tables.values())),
                     next_step="deploy the folder that holds both classes, or correct the reference",
                 ) from None
+
+
+def _as_written(key: ForeignKey) -> tuple[str, str]:
+    """The column of a key, and what it refers to. SQLAlchemy gives no text for names with a dot in them."""
+    try:
+        return key.parent.name, key.target_fullname
+    except SQLAlchemyError:
+        return key.parent.name, str(key.constraint and key.constraint.name)
+
+
+def _no_such_column(table: Table, key: ForeignKey, exc: NoReferencedColumnError) -> DeploymentError:
+    named = [t for t in table.metadata.tables.values() if t.name == exc.table_name]
+    # Tables of several schemas may have this name: the longest name that the reference starts with is meant.
+    meant = [t for t in named if _as_written(key)[1].startswith(f"{t.fullname}.")] or named
+    referred = max(meant, key=lambda t: len(t.fullname))
+    return DeploymentError(
+        "a foreign key refers to a column that its table does not have",
+        where=f"table {table.fullname}, column {key.parent.name}",
+        seen=f"{referred.fullname}.{exc.column_name}",
+        expected=f"one of the columns of {referred.fullname}: {', '.join(column.key for column in referred.columns)}",
+        next_step="correct the reference, or add the column",
+    )

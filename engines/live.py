@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ __all__ = [
     "cleanup_test_target",
     "create_async_engine_for_target",
     "create_engine_for_target",
+    "holding",
     "open_target",
 ]
 
@@ -45,13 +47,20 @@ class LiveTarget:
         }
 
     def drop_created(self) -> list[str]:
-        """Drop what the record holds and nothing else; gives the tables dropped. One that is gone already is no error."""
-        created = self.created
-        if created.is_empty:
-            return []
-        if self.target.ends_with_process:
+        """Drop what the record holds and nothing else; gives the tables dropped. One that is gone already is no error.
+
+        One thread at a time: a second one waits, and finds an empty record.
+        """
+        with self.target.lock:
+            created = self.created
+            if created.is_empty:
+                return []
+            dropped = created.tables if self.target.ends_with_process else self._drop(created)
+            # Emptied only now: after an error the record still says what is there to be dropped.
             self.created = Created()
-            return [table.fullname for table in created.tables]
+        return [table.fullname for table in dropped]
+
+    def _drop(self, created: Created) -> list[Table]:
         with self.engine.errors(self.target, "cleanup"), self.sql.begin() as connection:
             existing = self.engine.existing_tables(connection, self.places(connection, created.tables))
             still = [table for table in created.tables if (table.schema, table.name) in existing]
@@ -60,9 +69,15 @@ class LiveTarget:
             gone = self.engine.missing_schemas(connection, created.schemas)
             for schema in reversed([schema for schema in created.schemas if schema not in gone]):
                 self.engine.drop_schema(connection, schema)
-        # Emptied only now: after an error the record still says what is there to be dropped.
-        self.created = Created()
-        return [table.fullname for table in still]
+        return still
+
+    def end(self) -> None:
+        """Drop what was created and let go of the connections. After an error the target is still alive, with its record."""
+        try:
+            self.drop_created()
+        finally:
+            self.sql.dispose()
+        self.target.live = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,13 @@ class CleanupResult(Result):
 
 def open_target(target: TargetConfig) -> LiveTarget:
     """Give the living form of a target; the first call starts what it needs. Raises ConfigurationError for anything but a target."""
+    with holding(target) as live:
+        return live
+
+
+@contextmanager
+def holding(target: TargetConfig) -> Iterator[LiveTarget]:
+    """The living form of a target, for this thread alone: others wait until the block ends. Raises as `open_target` does."""
     if not isinstance(target, TargetConfig):
         raise ConfigurationError(
             "a target object is needed",
@@ -89,18 +111,22 @@ def open_target(target: TargetConfig) -> LiveTarget:
         )
     with target.lock:
         if target.live is None:
-            engine = engine_of(target)
-            try:
-                engine.start(target)
-                live = target.live = LiveTarget(target, engine)
-                live.sql = engine.connect(target)
-            except BaseException:
-                target.close()
-                raise
-            target.on_close(live.sql.dispose)
-            target.on_close(live.drop_created)
-        opened: LiveTarget = target.live
-        return opened
+            _bring_up(target)
+        live: LiveTarget = target.live
+        yield live
+
+
+def _bring_up(target: TargetConfig) -> None:
+    engine = engine_of(target)
+    try:
+        engine.start(target)
+        live = target.live = LiveTarget(target, engine)
+        live.sql = engine.connect(target)
+        target.on_close(live.end)
+    except BaseException:
+        target.live = None
+        target.close()
+        raise
 
 
 def create_engine_for_target(target: TargetConfig) -> Engine:
@@ -118,9 +144,10 @@ def cleanup_test_target(target: TargetConfig) -> CleanupResult:
     """Drop what was created through this target, stop what it started, and end it.
 
     Raises DeploymentError or TryAgainError where something cannot be dropped; the target then stays alive, and the call
-    can be repeated.
+    can be repeated. Threads may share a target: one cleans up, the others wait.
     """
-    live: LiveTarget | None = target.live
-    dropped = live.drop_created() if live is not None else []
-    target.close()
+    with target.lock:
+        live: LiveTarget | None = target.live
+        dropped = live.drop_created() if live is not None else []
+        target.close()
     return CleanupResult(target=target.name, dropped=tuple(dropped))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import pymysql
 from sqlalchemy import Connection, Engine, Table, bindparam, create_engine, text
@@ -21,9 +20,12 @@ from sqlmodel_framework.base.errors import (
     TryAgainError,
 )
 from sqlmodel_framework.config.targets import TargetConfig
-from sqlmodel_framework.engines.base import Capabilities, TargetEngine
-from sqlmodel_framework.engines.ddl import SchemaMap, Statement, schemas_of
-from sqlmodel_framework.engines.reading import TableKey
+from sqlmodel_framework.engines.base import Capabilities, Scratch, TargetEngine
+from sqlmodel_framework.engines.ddl import SchemaMap, Statement
+from sqlmodel_framework.engines.mysql_mending import MySQLMending
+from sqlmodel_framework.engines.mysql_reading import read_tables
+from sqlmodel_framework.engines.mysql_shadow import make_shadow
+from sqlmodel_framework.engines.reading import Places, Reading, TableKey
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -34,73 +36,15 @@ _SESSION = "SET SESSION time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',ST
 _TRY_AGAIN = {1040, 1053, 1205, 1213, 2002, 2003, 2006, 2013}
 _CONFIGURATION = {1044, 1045, 1049, 1698, 2005, 2026, 2054, 2061}
 # The server's sentences about DDL, rights and connections; any other may hold the value of a row.
-_SAFE_SENTENCES = {
-    *(
-        1005,
-        1007,
-        1008,
-        1022,
-        1040,
-        1044,
-        1045,
-        1046,
-        1049,
-        1050,
-        1051,
-        1053,
-        1054,
-        1059,
-        1060,
-        1061,
-        1063,
-        1064,
-        1067,
-    ),
-    *(
-        1068,
-        1069,
-        1070,
-        1071,
-        1072,
-        1073,
-        1074,
-        1075,
-        1091,
-        1101,
-        1103,
-        1113,
-        1115,
-        1117,
-        1118,
-        1128,
-        1142,
-        1143,
-        1146,
-    ),
-    *(
-        1163,
-        1167,
-        1170,
-        1171,
-        1205,
-        1213,
-        1215,
-        1217,
-        1227,
-        1239,
-        1251,
-        1273,
-        1286,
-        1293,
-        1294,
-        1305,
-        1364,
-        1370,
-        1419,
-    ),
-    *(1451, 1452, 1553, 1698, 1813, 1822, 1824, 1825, 1826, 1828, 1830, 1831, 3730, 3734, 3756, 3780, 4025),
-    *range(2000, 3000),
-}
+_SAFE_NUMBERS = (
+    "1005 1007 1008 1022 1040 1044 1045 1046 1049 1050 1051 1053 1054 1059 1060 1061 1063"
+    " 1064 1067 1068 1069 1070 1071 1072 1073 1074 1075 1091 1101 1103 1113 1115 1117 1118"
+    " 1128 1142 1143 1146 1163 1167 1170 1171 1205 1213 1215 1217 1227 1239 1251 1273 1286"
+    " 1290 1293 1294 1305 1364 1370 1419 1451 1452 1553 1698 1792 1813 1822 1824 1825 1826"
+    " 1828 1830 1831 1836 1901 3730 3734 3756 3780 4025"
+)
+_SAFE_SENTENCES = {*map(int, _SAFE_NUMBERS.split()), *range(2000, 3000)}
+_LOCK_WAIT = 10
 _NEXT_STEPS = {
     1044: "ask for the right to use this database",
     1045: "check the user and the password",
@@ -127,6 +71,7 @@ class MySQLEngine(TargetEngine):
         {"charset", "connect_timeout", "read_timeout", "ssl_ca", "ssl_cert", "ssl_key", "write_timeout"}
     )
     driver_error = pymysql.MySQLError
+    mending = MySQLMending
 
     # connecting
 
@@ -252,35 +197,29 @@ class MySQLEngine(TargetEngine):
 
     # validating
 
-    @contextmanager
+    def read(self, connection: Connection, tables: Iterable[TableKey], places: Places) -> Reading:
+        """Read these tables. A table that another session is changing is waited for, ten seconds a query at most."""
+        before = connection.exec_driver_sql("SELECT @@SESSION.lock_wait_timeout").scalar_one()
+        connection.exec_driver_sql(f"SET SESSION lock_wait_timeout = {_LOCK_WAIT}")
+        try:
+            return read_tables(connection, tables, places)
+        finally:
+            with suppress(DBAPIError):
+                connection.exec_driver_sql(f"SET SESSION lock_wait_timeout = {int(before)}")
+
+    def reading_key(self, connection: Connection, schemas: SchemaMap) -> str:
+        """Settings, and the default collations of the databases; one that is not there yet is like the target's own."""
+        settings = sorted(map(tuple, connection.execute(_SETTINGS)))
+        own, *others = connection.execute(_COLLATIONS).all()
+        named = set(schemas.values())
+        different = sorted(tuple(row) for row in others if row[0] in named and row[1:] != own[1:])
+        return repr((settings, tuple(own)[1:], different))
+
     def shadow(
         self, engine: Engine, connection: Connection, tables: Sequence[Table]
-    ) -> Iterator[tuple[Connection, SchemaMap]]:
-        """Use scratch databases on the same server, on a connection of their own."""
-        token = uuid4().hex[:8]
-        schemas: list[str | None] = [None, *sorted(schemas_of(tables))]
-        places = {schema: f"datakit_shadow_{token}_{number}" for number, schema in enumerate(schemas)}
-        with engine.connect() as scratch:
-            try:
-                for place in places.values():
-                    self.create_schema(scratch, place)
-                self.execute(scratch, self.render(tables, connection.dialect, places))
-                yield scratch, places
-            finally:
-                # A connection of its own: the one above may be broken, by Ctrl-C for instance.
-                scratch.invalidate()
-                with suppress(DBAPIError), engine.connect() as fresh:
-                    self._drop_scratch(fresh, places.values())
-
-    def _drop_scratch(self, connection: Connection, schemas: Iterable[str]) -> None:
-        """Drop scratch databases that refer to one another."""
-        names = list(schemas)
-        missing = self.missing_schemas(connection, names)
-        connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
-        for name in names:
-            if name not in missing:
-                super().drop_schema(connection, name)
-        connection.exec_driver_sql("SET SESSION foreign_key_checks = 1")
+    ) -> AbstractContextManager[Scratch]:
+        """Use scratch databases on the same server, or copies in the target's own; see `mysql_shadow`."""
+        return make_shadow(self, engine, connection, tables)
 
 
 _OBJECTS = text(
@@ -291,11 +230,25 @@ _OBJECTS = text(
 _TABLES = text(
     "SELECT table_schema, table_name FROM information_schema.tables"
     " WHERE table_type = 'BASE TABLE' AND table_schema IN :schemas"
+    r" AND table_name NOT LIKE 'datakit\_shadow\_%'"
 ).bindparams(bindparam("schemas", expanding=True))
 
 _REFERENCES = text(
     "SELECT constraint_schema, table_name, unique_constraint_schema, referenced_table_name"
     " FROM information_schema.referential_constraints"
+)
+
+_SETTINGS = text(
+    "SHOW VARIABLES WHERE variable_name IN ('version', 'version_comment', 'sql_mode', 'old_mode', 'time_zone',"
+    " 'default_storage_engine', 'innodb_default_row_format', 'innodb_strict_mode', 'innodb_page_size',"
+    " 'explicit_defaults_for_timestamp', 'lower_case_table_names', 'collation_server', 'collation_connection',"
+    " 'default_collation_for_utf8mb4', 'character_set_collations', 'default_table_encryption',"
+    " 'sql_generate_invisible_primary_key', 'show_gipk_in_create_table_and_information_schema')"
+)
+_COLLATIONS = text(
+    "SELECT schema_name, default_character_set_name, default_collation_name FROM information_schema.schemata"
+    " WHERE schema_name NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')"
+    r" AND schema_name NOT LIKE 'datakit\_shadow\_%' ORDER BY schema_name <> DATABASE(), schema_name"
 )
 
 

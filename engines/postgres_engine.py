@@ -7,25 +7,34 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import psycopg2
+import psycopg2.errors
 from sqlalchemy import ARRAY, Connection, Engine, Table, TextClause, create_engine, text
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.engine import URL, Dialect
+from sqlalchemy.exc import DBAPIError
 
 from sqlmodel_framework.base.connectors.postgres_errors import connection_error, quotes_rows, server_refusal
-from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError
+from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError, TryAgainError
 from sqlmodel_framework.config.targets import TargetConfig
-from sqlmodel_framework.engines.base import Capabilities, TargetEngine
-from sqlmodel_framework.engines.ddl import SchemaMap, Statement, render_create, schemas_of
+from sqlmodel_framework.engines.base import Capabilities, Scratch, TargetEngine
+from sqlmodel_framework.engines.ddl import SchemaMap, Statement, render_create
 from sqlmodel_framework.engines.embedded_postgres import create_private_database
-from sqlmodel_framework.engines.reading import Reading, TableKey, read_tables
+from sqlmodel_framework.engines.postgres_mending import PostgresMending
+from sqlmodel_framework.engines.postgres_reading import read_tables
+from sqlmodel_framework.engines.postgres_shadow import scratch_place, search_only, spelled_again
+from sqlmodel_framework.engines.reading import Places, Reading, TableKey
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["PostgresEngine"]
+
+# Unless the user has set a time-out.
+_WAIT_FOR_LOCKS = text(
+    "SELECT set_config('lock_timeout', '10s', true) WHERE current_setting('lock_timeout') = '0'"
+)
 
 
 class PostgresEngine(TargetEngine):
@@ -65,6 +74,7 @@ class PostgresEngine(TargetEngine):
         ]
     )
     driver_error = psycopg2.Error
+    mending = PostgresMending
 
     # connecting
 
@@ -200,27 +210,38 @@ class PostgresEngine(TargetEngine):
 
     # validating
 
-    def read(self, connection: Connection, tables: Iterable[TableKey], places: SchemaMap) -> Reading:
-        # With an empty path the server prints every referenced table with its schema.
-        connection.exec_driver_sql("SET LOCAL search_path = ''")
-        return read_tables(connection, tables, places)
+    def read(self, connection: Connection, tables: Iterable[TableKey], places: Places) -> Reading:
+        if not connection.in_transaction():
+            # Both of a table's queries see one state of it, whatever others do meanwhile.
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        search_only(connection, [places.schemas[None], connection.dialect.default_schema_name])
+        connection.execute(_WAIT_FOR_LOCKS)
+        try:
+            return read_tables(connection, tables, places)
+        except DBAPIError as exc:
+            if isinstance(exc.orig, psycopg2.errors.InternalError_):
+                # "cache lookup failed", "could not open relation with OID": the catalog's functions see drops at once.
+                raise TryAgainError(
+                    "tables were changed while they were read", seen="SQLSTATE XX000", next_step="try again"
+                ) from exc
+            raise
+
+    def reading_key(self, connection: Connection, schemas: SchemaMap) -> str:
+        names = ("server_version", "search_path", "default_table_access_method", "default_toast_compression")
+        settings = [
+            connection.execute(text("SELECT current_setting(:name, true)"), {"name": name}).scalar()
+            for name in names
+        ]
+        return f"{connection.dialect.default_schema_name} {settings}"
 
     @contextmanager
-    def shadow(
-        self, engine: Engine, connection: Connection, tables: Sequence[Table]
-    ) -> Iterator[tuple[Connection, SchemaMap]]:
+    def shadow(self, engine: Engine, connection: Connection, tables: Sequence[Table]) -> Iterator[Scratch]:
         """Use schemas of a transaction that is rolled back, so not even a killed process leaves them behind."""
-        token = uuid4().hex[:8]
-        schemas: list[str | None] = [None, *sorted(schemas_of(tables))]
-        places = {schema: f"datakit_shadow_{token}_{number}" for number, schema in enumerate(schemas)}
-        savepoint = connection.begin_nested()
-        try:
-            for place in places.values():
-                self.create_schema(connection, place)
-            self.create(connection, tables, places)
-            yield connection, places
-        finally:
-            savepoint.rollback()
+        with scratch_place(connection, tables, self.create) as scratch:
+            yield scratch
+
+    def with_other_spellings(self, scratch: Scratch, reading: Reading) -> Reading:
+        return spelled_again(scratch, reading)
 
     # rows
 
@@ -237,7 +258,7 @@ _TABLES_OF_USERS = text(
     """
     SELECT n.nspname, c.relname
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p') AND n.nspname = ANY (:schemas)
+    WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname = ANY (:schemas)
       AND NOT EXISTS (
         SELECT FROM pg_catalog.pg_depend d
         WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')

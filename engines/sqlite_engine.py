@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from uuid import uuid4
+from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, Table, column, create_engine, delete, event, select, table
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
@@ -19,9 +21,11 @@ from sqlalchemy.schema import sort_tables
 
 from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError, TryAgainError
 from sqlmodel_framework.config.targets import TargetConfig
-from sqlmodel_framework.engines.base import Capabilities, TargetEngine
+from sqlmodel_framework.engines.base import Capabilities, Scratch, TargetEngine
 from sqlmodel_framework.engines.ddl import SchemaMap, schemas_of
-from sqlmodel_framework.engines.reading import TableKey
+from sqlmodel_framework.engines.reading import Places, Reading, TableKey
+from sqlmodel_framework.engines.sqlite_mending import SQLiteMending
+from sqlmodel_framework.engines.sqlite_reading import read_tables
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -46,6 +50,9 @@ class SQLiteEngine(TargetEngine):
     connection_options = frozenset({"timeout"})
     driver_error = sqlite3.Error
 
+    def __init__(self) -> None:
+        self._started: WeakSet[TargetConfig] = WeakSet()
+
     # connecting
 
     def url(self, target: TargetConfig) -> URL:
@@ -57,6 +64,7 @@ class SQLiteEngine(TargetEngine):
     def start(self, target: TargetConfig) -> None:
         """Give an in-memory target its name, and keep it alive by one open connection."""
         self.options_of(target)
+        self._started.add(target)
         if target.conn_method == "memory":
             target.database = f"/datakit-{uuid4().hex}"
             _keep_alive(target, _uri(target.database))
@@ -82,22 +90,16 @@ class SQLiteEngine(TargetEngine):
 
     def translate(self, exc: BaseException, where: str) -> DatakitError:
         code = getattr(exc, "sqlite_errorname", "")
-        if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            return TryAgainError(
-                "the SQLite database is locked by another connection",
-                where=where,
-                next_step="end that transaction",
-            )
-        if code.startswith(("SQLITE_CANTOPEN", "SQLITE_NOTADB", "SQLITE_AUTH")):
-            return ConfigurationError(
-                "the SQLite file cannot be opened as a database", where=where, seen=code
-            )
-        if code.startswith("SQLITE_FULL"):
+        if "too many attached databases" in str(exc):
             return DeploymentError(
-                "the disk is full", where=where, seen=code, next_step="free space and run again"
+                "the classes name more schemas than SQLite can attach to one connection",
+                where=where,
+                seen=str(exc),
+                next_step="use fewer named schemas, or deploy and validate parts of the datakit by themselves",
             )
-        if code.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_IOERR")):
-            return DeploymentError("the SQLite file cannot be written", where=where, seen=code)
+        for starts, error, what, next_step in _ERRORS:
+            if code.startswith(starts):
+                return error(what, where=where, seen=code, next_step=next_step)
         seen = code if code.startswith("SQLITE_CONSTRAINT") else f"{code} {exc}".strip()
         return DeploymentError("SQLite refused a statement", where=where, seen=seen)
 
@@ -150,26 +152,45 @@ class SQLiteEngine(TargetEngine):
                     master.c.type == "table", master.c.name.not_like("sqlite\\_%", escape="\\")
                 )
             )
-            found.update((schema, str(name)) for (name,) in rows)
+            inner = _inner_tables(connection, place or "main")
+            found.update((schema, str(name)) for (name,) in rows if name not in inner)
         return found
 
     # validating
 
+    def read(self, connection: Connection, tables: Iterable[TableKey], places: Places) -> Reading:
+        return read_tables(connection, tables, places)
+
+    def reading_key(self, connection: Connection, schemas: SchemaMap) -> str:
+        return str(connection.exec_driver_sql("SELECT sqlite_version()").scalar_one())
+
     @contextmanager
-    def shadow(
-        self, engine: Engine, connection: Connection, tables: Sequence[Table]
-    ) -> Iterator[tuple[Connection, SchemaMap]]:
+    def shadow(self, engine: Engine, connection: Connection, tables: Sequence[Table]) -> Iterator[Scratch]:
         scratch = create_engine("sqlite://", hide_parameters=True)
-        schemas = schemas_of(tables)
+        schemas = sorted(schemas_of(tables))
+        quoted = connection.dialect.identifier_preparer.quote
         try:
             with scratch.connect() as scratch_connection:
                 for schema in schemas:
-                    quoted = connection.dialect.identifier_preparer.quote(schema)
-                    scratch_connection.exec_driver_sql(f"ATTACH DATABASE ':memory:' AS {quoted}")
+                    scratch_connection.exec_driver_sql(f"ATTACH DATABASE ':memory:' AS {quoted(schema)}")
                 self.execute(scratch_connection, self.render(tables, connection.dialect))
-                yield scratch_connection, {None: None, **{schema: schema for schema in schemas}}
+                yield Scratch(scratch_connection, Places({None: None, **{name: name for name in schemas}}))
         finally:
             scratch.dispose()
+
+    def refuse_if_absent(self, target: TargetConfig) -> None:
+        """Opening a file that is not there would create it; one that this target made before may be gone again."""
+        path = Path(str(target.database))
+        if target.conn_method != "file" or target in self._started or path.exists():
+            return
+        raise ConfigurationError(
+            "the database file does not exist",
+            where=target.label,
+            seen=str(path.absolute()),
+            next_step="correct the path, or deploy first: that creates the file",
+        )
+
+    mending = SQLiteMending
 
     # shared
 
@@ -178,16 +199,70 @@ class SQLiteEngine(TargetEngine):
         return {"timeout": float(options["timeout"])} if "timeout" in options else {}
 
 
+_ERRORS: tuple[tuple[tuple[str, ...], type[DatakitError], str, str], ...] = (
+    (
+        ("SQLITE_BUSY", "SQLITE_LOCKED"),
+        TryAgainError,
+        "the SQLite database is locked by another connection",
+        "end that transaction",
+    ),
+    (
+        ("SQLITE_NOTADB",),
+        ConfigurationError,
+        "the SQLite file cannot be opened as a database",
+        "give the path of a SQLite file; one that is encrypted cannot be read",
+    ),
+    (
+        ("SQLITE_CANTOPEN", "SQLITE_AUTH"),
+        ConfigurationError,
+        "the SQLite file cannot be opened as a database",
+        "check the path and the rights on the file and its folder",
+    ),
+    (("SQLITE_FULL",), DeploymentError, "the disk is full", "free space and run again"),
+    (
+        ("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_IOERR"),
+        DeploymentError,
+        "the SQLite file cannot be written",
+        "check the rights on the file and its folder",
+    ),
+)
+
+
 def _database(target: TargetConfig) -> str:
-    return f"file:{target.database}" if target.conn_method == "memory" else str(target.database)
+    if target.conn_method == "memory":
+        return f"file:{target.database}"
+    path = Path(str(target.database))
+    return f"file:{quote(str(path.resolve()))}" if _is_frozen(path) else str(path)
 
 
 def _query(target: TargetConfig) -> dict[str, str]:
-    return {"vfs": "memdb", "uri": "true"} if target.conn_method == "memory" else {}
+    if target.conn_method == "memory":
+        return {"vfs": "memdb", "uri": "true"}
+    return {"immutable": "1", "uri": "true"} if _is_frozen(Path(str(target.database))) else {}
+
+
+def _is_frozen(path: Path) -> bool:
+    """Whether a file in WAL mode stands in a folder that cannot be written: SQLite opens it as immutable alone.
+
+    A WAL file beside it means that somebody writes; then SQLite reads through that. Source: https://www.sqlite.org/wal.html,
+    "Read-Only Databases".
+    """
+    if os.access(path.parent, os.W_OK) or not os.access(path, os.R_OK) or Path(f"{path}-wal").exists():
+        return False
+    with path.open("rb") as file:
+        return file.read(20)[18:] == b"\x02\x02"
 
 
 def _uri(name: str) -> str:
     return f"file:{quote(name)}?vfs=memdb"
+
+
+def _inner_tables(connection: Connection, place: str) -> set[str]:
+    """Tables in which a virtual table keeps its rows."""
+    listed = connection.exec_driver_sql(
+        f"PRAGMA {connection.dialect.identifier_preparer.quote(place)}.table_list"
+    )
+    return {str(row[1]) for row in listed if row[2] == "shadow"}
 
 
 def _keep_alive(target: TargetConfig, uri: str) -> None:

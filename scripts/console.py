@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -9,9 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from functools import wraps
-from typing import NoReturn, ParamSpec
+from typing import TYPE_CHECKING, NoReturn, ParamSpec
 
 import typer
+
+if TYPE_CHECKING:
+    from sqlmodel_framework.base.errors import DatakitError
 
 __all__ = [
     "LogLevel",
@@ -33,6 +37,9 @@ class OutputFormat(StrEnum):
 
     text = "text"
     json = "json"
+    junit = "junit"
+    sarif = "sarif"
+    github = "github"
 
 
 class LogLevel(StrEnum):
@@ -53,6 +60,10 @@ def set_log_level(level: LogLevel) -> None:
 
 def run(app: typer.Typer) -> NoReturn:
     """Run a program and end the process; wrong usage ends with the code of a configuration error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name that the terminal's encoding lacks is printed as an escape, and ends no program.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except _Ended:
@@ -83,10 +94,7 @@ def ends_with_exit_code(command: Callable[_P, int]) -> Callable[_P, None]:
         except DatakitError as exc:
             _show_error(str(exc))
             code = exc.exit_code
-            if kwargs.get("output_format") is OutputFormat.json:
-                from sqlmodel_framework.utils.reporting import error_as_json
-
-                print_lines([error_as_json(exc)])
+            print_lines(_document_of(exc, kwargs.get("output_format")))
         except (KeyboardInterrupt, typer.Abort):
             _show_error("interrupted")
             code = _INTERRUPTED
@@ -98,6 +106,15 @@ def ends_with_exit_code(command: Callable[_P, int]) -> Callable[_P, None]:
         _end(code)
 
     return wrapper
+
+
+def _document_of(error: DatakitError, output_format: object) -> list[str]:
+    """What a format says of a run that failed before any target was reached; a text says nothing on stdout."""
+    if not isinstance(output_format, OutputFormat) or output_format is OutputFormat.text:
+        return []
+    from sqlmodel_framework.utils.reports import render_error
+
+    return [render_error(error, output_format.value)]
 
 
 def print_lines(lines: Iterable[str]) -> None:

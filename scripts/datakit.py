@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sqlmodel_framework._version import __version__
-from sqlmodel_framework.scripts import demo, deploy_datakit
+from sqlmodel_framework.scripts import demo, deploy_datakit, validate_datakit
 from sqlmodel_framework.scripts.console import run
 
 __all__ = ["app", "main"]
@@ -20,6 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("deploy")(deploy_datakit.deploy)
+app.command("validate")(validate_datakit.validate)
 app.command("demo")(demo.demo)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,72 +22,54 @@ from sqlmodel_framework.scripts.console import (
     LogLevel,
     OutputFormat,
     ends_with_exit_code,
-    print_lines,
     progress,
     run,
     set_log_level,
 )
+from sqlmodel_framework.scripts.options import (
+    DatabaseName,
+    Host,
+    KitPath,
+    ListTargets,
+    Password,
+    Port,
+    TargetNames,
+    TargetType,
+    Url,
+    User,
+    chosen_targets,
+    print_or_write,
+    print_reports,
+    rules_for,
+    run_on_each,
+)
 
 if TYPE_CHECKING:
     from sqlmodel_framework.config.targets import TargetConfig
+    from sqlmodel_framework.engines.ddl import Statement
     from sqlmodel_framework.utils.discovery import Datakit
-    from sqlmodel_framework.utils.reporting import TargetReport
+    from sqlmodel_framework.utils.reports import TargetReport
+    from sqlmodel_framework.utils.rules import Rules
 
 __all__ = ["app", "deploy", "main"]
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
-
 ExistingTables = Literal["fail", "skip", "replace"]
-
-
-def _list_targets(value: bool) -> None:
-    if not value:
-        return
-    from sqlmodel_framework.config.targets import list_targets
-
-    for name, line in list_targets().items():
-        typer.echo(f"{name:20} {line}")
-    raise typer.Exit
 
 
 @app.command()
 @ends_with_exit_code
 def deploy(
-    path: Annotated[
-        str,
-        typer.Argument(metavar="PATH", help="The datakit: a folder, or the name of an importable package."),
-    ],
-    target: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="A target by name; repeat it for several. Default: sqlite_memory. See --list-targets.",
-        ),
-    ] = None,
-    target_type: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TYPE", help="A target from parts: sqlite, postgres or mysql, with the options below."
-        ),
-    ] = None,
-    database: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Database name, or SQLite file.")
-    ] = None,
-    host: Annotated[
-        str | None, typer.Option(metavar="HOST", help="Host, or the folder of PostgreSQL's socket.")
-    ] = None,
-    port: Annotated[int | None, typer.Option(metavar="PORT", help="Port.")] = None,
-    user: Annotated[str | None, typer.Option(metavar="USER", help="User.")] = None,
-    password: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SECRET",
-            help="Password. Other programs can see it here: rather set DATAKIT_<TARGET>_PASSWORD or PGPASSWORD, use"
-            " .pgpass, or leave it out; at a terminal you are asked for it when the server wants one.",
-        ),
-    ] = None,
-    url: Annotated[str | None, typer.Option(metavar="URL", help="A target as SQLAlchemy URL.")] = None,
+    path: KitPath,
+    target: TargetNames = None,
+    target_type: TargetType = None,
+    database: DatabaseName = None,
+    host: Host = None,
+    port: Port = None,
+    user: User = None,
+    password: Password = None,
+    url: Url = None,
     validate: Annotated[
         bool, typer.Option("--validate", help="Compare the database with the classes.")
     ] = False,
@@ -105,97 +88,54 @@ def deploy(
     output_format: Annotated[
         OutputFormat, typer.Option("--format", help="Result on stdout.")
     ] = OutputFormat.text,
-    list_targets: Annotated[
-        bool,
-        typer.Option(
-            "--list-targets", callback=_list_targets, is_eager=True, help="List the targets and end."
-        ),
-    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the result to a file, whole or not at all.")
+    ] = None,
+    list_targets: ListTargets = False,
     log_level: Annotated[
         LogLevel, typer.Option(help="Log on stderr; DEBUG shows tracebacks.")
     ] = LogLevel.WARNING,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name every table.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")] = False,
 ) -> int:
-    """Deploy the tables of a datakit, and validate them.
+    """Deploy the tables of a datakit to sqlite_memory or the targets named, and validate them.
 
     Exit codes: 0 done, 1 configuration or usage, 4 validation failed, 5 deployment failed, 75 try again.
     """
     set_log_level(log_level)
     from sqlmodel_framework.utils.discovery import load_datakit
-    from sqlmodel_framework.utils.tables import tables_of
+    from sqlmodel_framework.utils.reports import exit_code_of
 
-    parts = {
-        "type": target_type,
-        "database": database,
-        "host": host,
-        "port": port,
-        "user": user,
-        "password": password,
-        "url": url,
-    }
-    targets = _targets(target or [], {name: value for name, value in parts.items() if value is not None})
-    quiet_progress = quiet or output_format is OutputFormat.json
-    with progress(f"reading {path}", quiet=quiet_progress):
+    targets = chosen_targets(
+        target,
+        "sqlite_memory",
+        type=target_type,
+        database=database,
+        host=host,
+        port=port,
+        user=user,
+        password=password,
+        url=url,
+    )
+    silent = quiet or output_format is not OutputFormat.text
+    with progress(f"reading {path}", quiet=silent):
         kit = load_datakit(path)
     for side_effect in kit.side_effects:
         typer.echo(f"warning: importing the datakit made the file {side_effect}", err=True)
     if plan:
-        return _print_plan(kit, targets, output_format)
-
-    from pydantic import SecretStr
-
-    from sqlmodel_framework.base.errors import PasswordNeededError
-    from sqlmodel_framework.utils.reporting import as_json, as_text, exit_code_of
-
-    reports = []
-    for chosen in targets:
-        with progress(f"deploying {kit.name} to {chosen.name}", quiet=quiet_progress):
-            report = _deploy_one(kit, chosen, if_exists, validate=validate, cleanup=cleanup)
-        if isinstance(report.error, PasswordNeededError) and sys.stdin.isatty():
-            chosen.close()
-            chosen.password = SecretStr(
-                typer.prompt(f"Password for {chosen.label}", hide_input=True, err=True)
-            )
-            report = _deploy_one(kit, chosen, if_exists, validate=validate, cleanup=cleanup)
-        reports.append(report)
-    if output_format is OutputFormat.json:
-        print_lines([as_json(kit.name, [table.fullname for table in tables_of(kit.tables)], reports)])
-    else:
-        print_lines(as_text([r for r in reports if r.exit_code or not quiet], verbose=verbose))
+        return _print_plan(kit, targets, output_format, output)
+    rules = rules_for(kit) if validate else None
+    with progress(f"deploying {kit.name} to {', '.join(one.name for one in targets)}", quiet=silent):
+        reports = run_on_each(targets, lambda one: _deploy_one(kit, one, if_exists, rules, cleanup=cleanup))
+    shown = [report for report in reports if report.exit_code or not quiet]
+    print_reports(shown, kit, output_format, output, verbose=verbose)
     return exit_code_of(reports)
 
 
-def _targets(names: list[str], parts: dict[str, Any]) -> list[TargetConfig]:
+def _print_plan(
+    kit: Datakit, targets: list[TargetConfig], output_format: OutputFormat, output: Path | None
+) -> int:
     from sqlmodel_framework.base.errors import ConfigurationError
-    from sqlmodel_framework.config.targets import create_custom_target, get_target_config, target_from_url
-
-    if "url" in parts:
-        others = [
-            *(f"--{name}" for name in parts if name not in ("url", "password")),
-            *(["--target"] if names else []),
-        ]
-        if others:
-            raise ConfigurationError(
-                "--url and other ways to name a target exclude each other", seen=", ".join(others)
-            )
-        return [target_from_url(parts["url"], password=parts.get("password"))]
-    if "type" in parts:
-        if names:
-            raise ConfigurationError(
-                "--target and --target-type exclude each other", next_step="give one of them"
-            )
-        return [create_custom_target(**parts)]
-    if len(names) > 1 and parts:
-        raise ConfigurationError(
-            "connection options go with one target",
-            seen=f"{len(names)} targets and --{', --'.join(parts)}",
-            next_step="set the fields in the environment: DATAKIT_<TARGET>_<FIELD>",
-        )
-    return [get_target_config(name, parts) for name in dict.fromkeys(names or ["sqlite_memory"])]
-
-
-def _print_plan(kit: Datakit, targets: list[TargetConfig], output_format: OutputFormat) -> int:
     from sqlmodel_framework.utils.deployment import plan_deployment
 
     plans = {target.name: plan_deployment(kit.tables, target) for target in targets}
@@ -203,29 +143,39 @@ def _print_plan(kit: Datakit, targets: list[TargetConfig], output_format: Output
         import json
 
         texts = {name: [statement.text for statement in plan] for name, plan in plans.items()}
-        print_lines([json.dumps({"format_version": 1, "datakit": kit.name, "plan": texts}, indent=2)])
-        return 0
-    for name, statements in plans.items():
-        heading = f"-- {kit.name} on {name}: {len(statements)} statement{'s' if len(statements) != 1 else ''}"
-        print_lines([heading, *(f"{statement.text};\n" for statement in statements)])
+        lines = [json.dumps({"format_version": 1, "datakit": kit.name, "plan": texts}, indent=2)]
+    elif output_format is OutputFormat.text:
+        lines = [line for name, plan in plans.items() for line in _plan_lines(kit.name, name, plan)]
+    else:
+        raise ConfigurationError(
+            "a plan has no such format", seen=output_format.value, expected="text or json"
+        )
+    print_or_write(lines, output)
     return 0
 
 
+def _plan_lines(kit: str, target: str, statements: Sequence[Statement]) -> Iterator[str]:
+    yield f"-- {kit} on {target}: {len(statements)} statement{'s' if len(statements) != 1 else ''}"
+    yield from (f"{statement.text};\n" for statement in statements)
+
+
 def _deploy_one(
-    kit: Datakit, target: TargetConfig, if_exists: Any, *, validate: bool, cleanup: bool
+    kit: Datakit, target: TargetConfig, if_exists: Any, rules: Rules | None, *, cleanup: bool
 ) -> TargetReport:
     from sqlmodel_framework.base.errors import DatakitError, TryAgainError
     from sqlmodel_framework.engines.live import cleanup_test_target
     from sqlmodel_framework.utils.deployment import deploy_data_objects
-    from sqlmodel_framework.utils.reporting import TargetReport
+    from sqlmodel_framework.utils.reports import TargetReport
     from sqlmodel_framework.utils.validation import validate_deployment
 
     report = TargetReport(target.name, target.address)
     try:
         try:
             report.deployment = deploy_data_objects(kit.tables, target, if_exists=if_exists)
-            if validate:
-                report.validation = validate_deployment(kit.tables, target)
+            if rules is not None:
+                report.validation = validate_deployment(
+                    kit.tables, target, strict=rules.strict, select=rules.select, ignore=rules.ignore
+                )
         finally:
             if cleanup:
                 report.cleanup = cleanup_test_target(target)

@@ -19,7 +19,7 @@ from sqlmodel_framework.engines.live import (
     LiveTarget,
     cleanup_test_target,
     create_engine_for_target,
-    open_target,
+    holding,
 )
 from sqlmodel_framework.engines.reading import TableKey
 from sqlmodel_framework.utils.discovery import discover_datakit_modules, discover_sqlmodel_classes
@@ -79,8 +79,7 @@ def deploy_data_objects(
         raise ConfigurationError("if_exists is wrong", seen=repr(if_exists), expected="fail, skip or replace")
     started = perf_counter()
     wanted = tables_of(tables)
-    live = open_target(target)
-    with live.engine.errors(target, "deploy"):
+    with holding(target) as live, live.engine.errors(target, "deploy"):
         live.engine.attach_schemas(live, schemas_of(wanted))
         with _all_or_nothing(live) as (connection, created):
             dropped, skipped = _make_room(live, connection, wanted, if_exists)

@@ -20,15 +20,8 @@ from sqlalchemy import MetaData, Table
 from sqlalchemy.exc import InvalidRequestError
 
 from sqlmodel_framework.base.errors import DiscoveryError
-from sqlmodel_framework.utils.kit_import import (
-    KitSource,
-    Reading,
-    as_written,
-    homes_of,
-    import_lock,
-    importing,
-    metadata_of,
-)
+from sqlmodel_framework.utils.kit_import import Reading, import_lock, importing, metadata_of
+from sqlmodel_framework.utils.kit_names import KitSource, as_written, homes_of
 from sqlmodel_framework.utils.tables import TableLike, TableScope, is_table_class, table_of, why_no_table
 
 __all__ = ["Datakit", "discover_datakit_modules", "discover_sqlmodel_classes", "load_datakit"]
@@ -128,9 +121,16 @@ def _folder_of(kit: str | os.PathLike[str]) -> tuple[Path, str | None]:
         return path.resolve(), None
     if text and os.path.exists(path):  # noqa: PTH110
         raise DiscoveryError("a datakit is a folder, not a file", seen=text, next_step=f"pass {path.parent}")
+    if not text.strip():
+        raise DiscoveryError(
+            "no datakit is named",
+            seen="an empty path",
+            expected="a datakit's folder or an importable name",
+            next_step="pass . for the working folder",
+        )
     if not all(part.isidentifier() for part in text.split(".")):
         raise DiscoveryError(
-            "no such folder", seen=text or "''", next_step="pass a datakit's folder or an importable name"
+            "no such folder", seen=text, next_step="pass a datakit's folder or an importable name"
         )
     homes = homes_of(text)
     if not homes:
@@ -254,7 +254,7 @@ def _datakit(folder: Path, found: _Files, modules: Sequence[ModuleType]) -> Data
         raise DiscoveryError(
             "the datakit defines no table",
             where=str(folder),
-            seen=_listed(seen) if seen else "no Python module",
+            seen=_listed(seen, "entries") if seen else "no Python module",
             expected="classes declared with table=True",
         )
     _refuse_duplicates(folder, tables)
@@ -275,17 +275,32 @@ def _skipped_classes(folder: Path, modules: Iterable[ModuleType]) -> Iterator[st
 
 
 def _refuse_duplicates(folder: Path, tables: Iterable[TableLike]) -> None:
-    """Raise for two tables of one name; in a kit with a MetaData of its own, SQLAlchemy does not notice them."""
-    homes: dict[str, TableLike] = {}
+    """Raise for two tables of one name; in a kit with a MetaData of its own, SQLAlchemy does not notice them.
+
+    Names that differ only in case count as one: SQLite, and MySQL on some systems, take them for the same table.
+    """
+    homes: dict[tuple[str | None, str], TableLike] = {}
     for item in tables:
-        first = homes.setdefault(table_of(item).fullname, item)
-        if table_of(first) is not table_of(item):
+        table = table_of(item)
+        first = homes.setdefault((table.schema, table.name.lower()), item)
+        other = table_of(first)
+        if other is table:
+            continue
+        by = (_described(first, folder), _described(item, folder))
+        if other.name == table.name:
             raise DiscoveryError(
                 _TWICE,
                 where=str(folder),
-                seen=f"{table_of(item).fullname} by {_described(first, folder)} and by {_described(item, folder)}",
+                seen=f"{table.fullname} by {by[0]} and by {by[1]}",
                 next_step="rename one of the tables",
             )
+        raise DiscoveryError(
+            "the names of two tables of the datakit differ only in case",
+            where=str(folder),
+            seen=f"{other.fullname} by {by[0]} and {table.fullname} by {by[1]}",
+            expected="names that differ on every database",
+            next_step="rename one of the tables",
+        )
 
 
 def _described(item: type | Table, folder: Path, file: str | None = None) -> str:
@@ -306,7 +321,9 @@ def _refuse_failures(reading: Reading, found: _Files, raised: Mapping[Path, Base
         what = f"{len(raised) + len(found.unreadable)} modules and folders of the datakit cannot be read"
     elif all(map(_table_defined_twice, failures)):
         what, next_step = _TWICE, "rename one of the tables"
-    raise DiscoveryError(what, where=str(reading.kit.folder), seen=_listed(lines), next_step=next_step)
+    raise DiscoveryError(
+        what, where=str(reading.kit.folder), seen=_listed(lines, "failures"), next_step=next_step
+    )
 
 
 def _failure(reading: Reading, raised: Mapping[Path, BaseException], exc: BaseException) -> str:
@@ -371,8 +388,9 @@ def _shown(file: str | Path | None, folder: Path) -> str:
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
-def _listed(lines: Iterable[str]) -> str:
-    return "\n  " + "\n  ".join(lines)
+def _listed(lines: Sequence[str], word: str) -> str:
+    """One by itself; several each on a line of its own, indented, below their number."""
+    return lines[0] if len(lines) == 1 else "\n  ".join([f"{len(lines)} {word}", *lines])
 
 
 def _files_around(folder: Path) -> set[Path]:

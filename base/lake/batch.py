@@ -5,19 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from sqlmodel_framework.base.errors import ConfigurationError, StorageError
 from sqlmodel_framework.base.lake.formats import check_formats, open_writer
 from sqlmodel_framework.base.lake.layout import batch_folder
+from sqlmodel_framework.base.lake.leftovers import new_staging, remove_leftovers
 from sqlmodel_framework.base.lake.swap import move_over
 from sqlmodel_framework.base.models.utc import utc_now
 
@@ -55,7 +54,8 @@ def publish_batch(
 
     `run_date` None is today, UTC. A batch of the same system, table and date is replaced. Raises ConfigurationError for
     an unknown format, names that cannot be used and types that a format cannot hold, StorageError when files cannot be
-    written. An error, from `batches` too, leaves what was published before untouched.
+    written. An error, from `batches` too, leaves what was published before untouched; but for one StorageError that says
+    that the batch is visible and not yet safe from a power cut. What killed landings of the table left is removed.
     """
     wanted = check_formats(formats)
     run_date = run_date or utc_now().date()
@@ -76,6 +76,8 @@ def publish_batch(
             files = [_file_entry(path, rows) for path in paths.values()]
             _write_durably(staging / RECEIPT, json.dumps({**document, "files": files}, indent=2).encode())
             _commit(staging, folder, root)
+        with _durability_errors(folder):
+            _sync(folder.parent)
     return PublishedBatch(folder, {name: folder / path.name for name, path in paths.items()}, rows)
 
 
@@ -149,23 +151,20 @@ def _file_entry(path: Path, rows: int) -> dict[str, Any]:
 @contextmanager
 def _staging(folder: Path) -> Iterator[Path]:
     """A hidden folder beside the batch's own; what is still in it at the end is removed."""
-    staging = folder.parent / f".staging-{uuid4().hex}"
-    with _storage_errors(folder):
-        staging.mkdir(parents=True)
-    try:
+    with ExitStack() as stack:
+        with _storage_errors(folder):
+            staging = stack.enter_context(new_staging(folder.parent))
+            remove_leftovers(folder.parent)
         yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _commit(staging: Path, folder: Path, root: Path) -> None:
-    """Make the batch visible, and durable up to the root: a new folder is on disk when its parent is."""
+    """Make the batch visible, with all folders up to the root on disk: a new folder is when its parent is."""
     for path in (staging, *folder.parents):
         _sync(path)
         if path == root:
             break
     move_over(staging, folder)
-    _sync(folder.parent)
 
 
 def _write_durably(path: Path, content: bytes) -> None:
@@ -189,6 +188,25 @@ def _storage_errors(folder: Path) -> Iterator[None]:
         raise StorageError(
             "the batch could not be written",
             where=str(folder),
-            seen=f"{type(exc).__name__}: {os.strerror(exc.errno) if exc.errno else exc}",
+            seen=_described(exc),
             next_step="free space or correct the path, then run again; nothing of this batch became visible",
         ) from exc
+
+
+@contextmanager
+def _durability_errors(folder: Path) -> Iterator[None]:
+    """Errors after the rename: readers see the batch already, and taking it back could fail as well."""
+    try:
+        yield
+    except OSError as exc:
+        raise StorageError(
+            "the batch is visible and complete, but the disk did not confirm its place",
+            where=str(folder),
+            seen=_described(exc),
+            expected="a folder that outlasts a power cut",
+            next_step="check the disk, then run again: the new batch takes the place of this one",
+        ) from exc
+
+
+def _described(exc: OSError) -> str:
+    return f"{type(exc).__name__}: {os.strerror(exc.errno) if exc.errno else exc}"

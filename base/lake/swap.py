@@ -7,7 +7,8 @@ import errno
 import os
 import shutil
 from pathlib import Path
-from uuid import uuid4
+
+from sqlmodel_framework.base.lake.leftovers import discard, hold, replaced_name
 
 __all__ = ["move_over"]
 
@@ -20,7 +21,7 @@ def move_over(new: Path, place: Path) -> None:
     """Move the folder `new` to `place`; a folder that stands there is gone afterwards. Raises OSError, both then unchanged.
 
     Linux exchanges the two by one rename. Elsewhere, and on file systems that cannot, the old one is moved away first:
-    between the two renames a reader finds none, and a process that is killed there leaves it as `.replaced-*`.
+    between the two renames a reader finds none; where a process is killed there, `remove_leftovers` puts it back.
     """
     try:
         # A rename replaces an empty folder and refuses one that is not.
@@ -49,11 +50,12 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _replace_in_two_steps(new: Path, place: Path) -> None:
-    old = place.parent / f".replaced-{uuid4().hex}"
-    place.rename(old)
-    try:
-        new.rename(place)
-    except OSError:
-        old.rename(place)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    old = replaced_name(place)
+    with hold(place):
+        place.rename(old)
+        try:
+            new.rename(place)
+        except OSError:
+            old.rename(place)
+            raise
+        discard(old)

@@ -73,7 +73,7 @@ class BronzeIngestionPipeline:
 
         What pandas counts as missing is null; the index is left out. A batch of the same system, table and day (UTC) is
         replaced. Raises ConfigurationError for an unknown format and for a column that has no single type, StorageError
-        when files cannot be written; nothing is then visible.
+        when files cannot be written; nothing is then visible, unless the message says so.
         """
         wanted = check_formats(formats)
         table = table_of(df)
@@ -93,7 +93,7 @@ class BronzeIngestionPipeline:
         """Extract, stamp and write one table as a stream: memory does not grow with the table.
 
         Raises ConfigurationError for an unknown format, before anything is read, ExtractionError, StorageError or
-        TryAgainError; nothing is then visible.
+        TryAgainError; nothing is then visible, unless the message says so.
         """
         wanted = check_formats(formats)
         stamp = self._stamp(source_system, table_name, source_host, extraction_method)

@@ -214,7 +214,7 @@ def test_a_shadow_is_gone_after_ctrl_c(
         patched.setattr(type(engine), "read", interrupted)
         with pytest.raises(KeyboardInterrupt):
             validate_deployment(kit.tables, target)
-    left = set(inspect(sql).get_schema_names()) & set(scratch[1].values())
+    left = set(inspect(sql).get_schema_names()) & set(scratch[1].schemas.values())
     assert left == set()
     assert validate_deployment(kit.tables, target).success
 
@@ -331,9 +331,9 @@ def test_a_lost_connection_leaves_no_scratch_database(
     sql, engine = create_engine_for_target(mysql_database), engine_of(mysql_database)
     with sql.connect() as connection:
         shadow = engine.shadow(sql, connection, [one.__table__ for one in kit.tables])  # type: ignore[union-attr]
-        with pytest.raises(pymysql.MySQLError), shadow as (scratch, places):
-            scratch.connection.cursor().execute("KILL CONNECTION_ID()")
-    assert not set(places.values()) & set(inspect(sql).get_schema_names())
+        with pytest.raises(pymysql.MySQLError), shadow as scratch:
+            scratch.connection.connection.cursor().execute("KILL CONNECTION_ID()")
+    assert not set(scratch.places.schemas.values()) & set(inspect(sql).get_schema_names())
 
 
 def test_what_appears_meanwhile_is_not_dropped(

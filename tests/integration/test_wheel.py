@@ -50,6 +50,7 @@ def test_the_wheel_holds_the_tree_and_nothing_else(wheel: Path) -> None:
         "sqlmodel_framework/__init__.py",
         "sqlmodel_framework/_version.py",
         "sqlmodel_framework/py.typed",
+        "sqlmodel_framework/utils/reports/report.schema.json",
     }
     for package in PACKAGES:
         expected |= {

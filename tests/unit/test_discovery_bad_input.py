@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -53,7 +54,11 @@ def test_a_path_that_is_none(tmp_path: Path) -> None:
         failure(str(tmp_path / "missing"))
         == f"no such folder; seen: {tmp_path}/missing; next: pass a datakit's folder or an importable name"
     )
-    assert failure("") == "no such folder; seen: ''; next: pass a datakit's folder or an importable name"
+    for empty in ("", "  "):
+        assert failure(empty) == (
+            "no datakit is named; seen: an empty path; expected: a datakit's folder or an importable name;"
+            " next: pass . for the working folder"
+        )
     assert failure("a..b").startswith("no such folder; seen: a..b")
     assert failure("x" * 500).startswith(
         "no such folder, and no package of that name can be imported; seen: xxx"
@@ -106,8 +111,8 @@ def test_a_name_in_a_package_that_fails(
         {"__init__.py": "\nraise RuntimeError('no luck')\n", "kit/film.py": FILM, "kit/b.py": LANGUAGE},
     )
     assert failure("failing_top.kit") == (
-        f"2 of 2 modules of the datakit cannot be imported ({tmp_path}/failing_top/kit); seen: \n"
-        f"  {tmp_path}/failing_top/__init__.py, line 2: RuntimeError: no luck (imported by b.py, film.py);"
+        f"2 of 2 modules of the datakit cannot be imported ({tmp_path}/failing_top/kit); seen: "
+        f"{tmp_path}/failing_top/__init__.py, line 2: RuntimeError: no luck (imported by b.py, film.py);"
         " next: correct what is listed, then read the datakit again"
     )
 
@@ -140,7 +145,7 @@ def test_no_table_lists_every_module_and_every_class(write_kit: WriteKit) -> Non
         },
     )
     assert failure(folder) == (
-        "the datakit defines no table (.); seen: \n"
+        "the datakit defines no table (.); seen: 6 entries\n"
         "  module base.py\n"
         "  module geo/city.py\n"
         "  test_x.py: left out by its name\n"
@@ -170,7 +175,7 @@ def test_all_failures_are_reported_together_and_a_corrected_kit_is_read(write_ki
     }
     folder = write_kit("my_kit", broken)
     assert failure(folder) == (
-        "13 of 14 modules of the datakit cannot be imported (.); seen: \n"
+        "13 of 14 modules of the datakit cannot be imported (.); seen: 9 failures\n"
         "  film.py, line 4: ZeroDivisionError: division by zero (imported by __init__.py, cast.py, twice.py)\n"
         "  country.py, line 2: SyntaxError: invalid syntax\n"
         "  crew.py, line 4: calls sys.exit\n"
@@ -225,7 +230,7 @@ def test_a_failure_in_a_neighbour_is_named_with_its_file(
     }
     project = write_kit("project", {**init, **broken, **silver})
     assert failure(project / "silver") == (
-        "3 of 3 modules of the datakit cannot be imported (.); seen: \n"
+        "3 of 3 modules of the datakit cannot be imported (.); seen: 2 failures\n"
         f"  {tmp_path}/project/bronze/film.py, line 4: ZeroDivisionError: division by zero (imported by a.py, b.py)\n"
         f"  c.py, line 2: ImportError: cannot import name 'Language' from 'project.bronze.language' ({tmp_path}/project/bronze/language.py);"
         " next: correct what is listed, then read the datakit again"
@@ -266,8 +271,8 @@ def test_a_module_that_imports_a_broken_one_does_not_define_its_tables_twice(wri
         },
     )
     assert failure(folder) == (
-        "4 of 4 modules of the datakit cannot be imported (.); seen: \n"
-        "  film.py, line 4: ZeroDivisionError: division by zero (imported by a.py, b.py, z.py);"
+        "4 of 4 modules of the datakit cannot be imported (.); seen: "
+        "film.py, line 4: ZeroDivisionError: division by zero (imported by a.py, b.py, z.py);"
         " next: correct what is listed, then read the datakit again"
     )
 
@@ -279,8 +284,8 @@ def test_two_classes_with_one_table(write_kit: WriteKit) -> None:
     )
     folder = write_kit("kit", {"film.py": FILM, "old/film.py": other})
     assert failure(folder) == (
-        "two classes of the datakit define the same table (.); seen: \n"
-        "  old/film.py, line 5: class OldFilm defines the table film, and so does class Film (film.py);"
+        "two classes of the datakit define the same table (.); seen: "
+        "old/film.py, line 5: class OldFilm defines the table film, and so does class Film (film.py);"
         " next: rename one of the tables"
     )
     same = write_kit("same", {"film.py": other.replace("Language", "Film")})
@@ -298,7 +303,7 @@ def test_two_classes_with_one_table(write_kit: WriteKit) -> None:
     assert "film.py, line 2: class Film defines the table film again;" in failure(reverse)
     mixed = write_kit("mixed", {"film.py": FILM, "film2.py": FILM, "other.py": "1 / 0\n"})
     assert failure(mixed) == (
-        "2 of 3 modules of the datakit cannot be imported (.); seen: \n"
+        "2 of 3 modules of the datakit cannot be imported (.); seen: 2 failures\n"
         "  film2.py, line 2: class Film defines the table film, and so does class Film (film.py)\n"
         "  other.py, line 2: ZeroDivisionError: division by zero;"
         " next: correct what is listed, then read the datakit again"
@@ -314,6 +319,18 @@ def test_two_classes_with_one_table_in_two_metadata(write_kit: WriteKit) -> None
     )
 
 
+def test_two_tables_whose_names_differ_only_in_case(write_kit: WriteKit) -> None:
+    upper = LANGUAGE + "    __tablename__ = 'Film'\n"
+    folder = write_kit("kit", {"film.py": FILM, "language.py": upper})
+    assert failure(folder) == (
+        "the names of two tables of the datakit differ only in case (.);"
+        " seen: film by class Film (film.py) and Film by class Language (language.py);"
+        " expected: names that differ on every database; next: rename one of the tables"
+    )
+    other = upper + "    __table_args__ = {'schema': 'other'}\n"
+    assert reads(write_kit("two_schemas", {"film.py": FILM, "language.py": other})) == ["Film", "Language"]
+
+
 def test_two_classes_may_share_a_table_on_purpose(write_kit: WriteKit) -> None:
     both = "    __table_args__ = {'extend_existing': True}\n"
     source = FILM + FILM.replace("Film(", "FilmView(").replace(
@@ -327,8 +344,8 @@ def test_modules_that_need_each_other_to_start(write_kit: WriteKit) -> None:
         "kit", {"a.py": "from b import Language\n" + FILM, "b.py": "from a import Film\n" + LANGUAGE}
     )
     assert failure(folder).startswith(
-        "2 of 2 modules of the datakit cannot be imported (.); seen: \n"
-        "  b.py, line 2: ImportError: cannot import name 'Film' from partially initialized module 'kit.a'"
+        "2 of 2 modules of the datakit cannot be imported (.); seen: "
+        "b.py, line 2: ImportError: cannot import name 'Film' from partially initialized module 'kit.a'"
         " (most likely due to a circular import) (./a.py) (imported by a.py)"
     )
 
@@ -357,7 +374,7 @@ def test_files_that_are_no_source(write_kit: WriteKit) -> None:
     (folder / "folder.py").mkdir()
     os.mkfifo(folder / "pipe.py")
     assert failure(folder) == (
-        "5 of 6 modules of the datakit cannot be imported (.); seen: \n"
+        "5 of 6 modules of the datakit cannot be imported (.); seen: 5 failures\n"
         "  bytes.py, line 1: SyntaxError: (unicode error) 'utf-8' codec can't decode byte 0xe9 in position 3: unexpected end of data\n"
         "  coding.py: SyntaxError: unknown encoding: latin99\n"
         "  dangling.py: OSError: neither a file nor a link to one\n"
@@ -388,7 +405,7 @@ def test_files_and_folders_that_may_not_be_read(write_kit: WriteKit, monkeypatch
     monkeypatch.setattr(os, "scandir", refusing_scandir)
     monkeypatch.setattr(SourceFileLoader, "get_data", refusing_get_data)
     assert failure(folder) == (
-        "2 modules and folders of the datakit cannot be read (.); seen: \n"
+        "2 modules and folders of the datakit cannot be read (.); seen: 2 failures\n"
         "  deep: PermissionError: Permission denied\n"
         "  secret.py: PermissionError: [Errno 13] Permission denied: './secret.py';"
         " next: correct what is listed, then read the datakit again"
@@ -404,10 +421,41 @@ def test_a_message_is_an_error_of_the_house(write_kit: WriteKit) -> None:
     assert caught.value.what == "1 of 1 modules of the datakit cannot be imported"
 
 
-def test_a_failing_kit_leaves_no_traceback_in_a_program(write_kit: WriteKit) -> None:
+def deploy(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sqlmodel_framework.scripts.datakit", "deploy", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_one_failure_is_one_line_in_a_terminal(write_kit: WriteKit) -> None:
     folder = write_kit("kit", {"film.py": "1 / 0"})
-    command = [sys.executable, "-m", "sqlmodel_framework.scripts.datakit", "deploy", str(folder)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = deploy(folder, "--format", "json")
     assert result.returncode == 1
-    assert "Traceback" not in result.stderr
-    assert "film.py, line 2: ZeroDivisionError: division by zero" in result.stderr
+    assert result.stderr == (
+        f"error: 1 of 1 modules of the datakit cannot be imported ({folder});"
+        " seen: film.py, line 2: ZeroDivisionError: division by zero;"
+        " next: correct what is listed, then read the datakit again\n"
+    )
+    assert (
+        json.loads(result.stdout)["error"]["seen"] == "film.py, line 2: ZeroDivisionError: division by zero"
+    )
+
+
+def test_several_failures_have_a_line_each_in_a_terminal(write_kit: WriteKit) -> None:
+    folder = write_kit("kit", {"cast.py": "import nothing_of_this_name\n", "film.py": "1 / 0"})
+    result = deploy(folder, "--format", "json")
+    listed = (
+        "2 failures\n"
+        "  cast.py, line 2: ModuleNotFoundError: No module named 'nothing_of_this_name'\n"
+        "  film.py, line 2: ZeroDivisionError: division by zero"
+    )
+    assert result.stderr == (
+        f"error: 2 of 2 modules of the datakit cannot be imported ({folder}); seen: {listed};"
+        " next: correct what is listed, then read the datakit again\n"
+    )
+    assert json.loads(result.stdout)["error"]["seen"] == listed
+
+
+def test_an_empty_path_is_wrong_usage() -> None:
+    result = deploy("")
+    assert result.returncode == 1
+    assert "error: no datakit is named; seen: an empty path" in result.stderr

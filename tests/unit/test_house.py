@@ -84,7 +84,7 @@ def test_engines_have_the_same_methods_in_the_same_order() -> None:
         ]
         assert own == sorted(own, key=order.index), type(engine).__name__
         public = [n for n in vars(type(engine)) if not n.startswith("_") and n not in order]
-        assert public == ["kind", "capabilities", "connection_options", "driver_error"]
+        assert public == ["kind", "capabilities", "connection_options", "driver_error", "mending"]
         for name in own:
             assert _shape(getattr(type(engine), name)) == _shape(getattr(TargetEngine, name)), name
 

@@ -9,7 +9,9 @@ import pytest
 
 from sqlmodel_framework import (
     ConfigurationError,
+    DeploymentError,
     TargetConfig,
+    TryAgainError,
     create_custom_target,
     get_ci_target,
     get_development_target,
@@ -218,8 +220,7 @@ def test_wrong_settings_say_what_is_right(
     ("content", "words"),
     [
         ("[targets.a\n", "cannot be read"),
-        ('targets = "a"\n[other]\n', "unknown target"),
-        ('[targets]\na = "postgres"\n', "not a table"),
+        ("", "unknown target"),
         ('[targets.a]\ntype = "postgres"\nhots = "x"\n', "hots"),
         ('[targets.a]\nhost = "x"\n', "neither type nor url"),
         ('[targets.a]\ntype = "oracle"\n', "unknown target type"),
@@ -236,8 +237,14 @@ def test_the_message_for_an_unknown_target_in_full() -> None:
         get_target_config("postgres")
     assert str(caught.value) == (
         "unknown target; seen: postgres; expected: one of mysql_container, mysql_local, postgres_container,"
-        " postgres_embedded, postgres_local, sqlite_file, sqlite_memory; next: choose one of these or define it under"
-        " [tool.datakit.targets] in pyproject.toml"
+        " postgres_embedded, postgres_local, sqlite_file, sqlite_memory; next: did you mean postgres_local?"
+        " targets of your own come from pyproject.toml ([tool.datakit.targets]) or datakit.toml ([targets])"
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        get_target_config("warehouse")
+    assert caught.value.next_step == (
+        "choose one of these; targets of your own come from pyproject.toml ([tool.datakit.targets])"
+        " or datakit.toml ([targets])"
     )
 
 
@@ -246,19 +253,232 @@ def test_a_password_method_without_password() -> None:
         create_custom_target("postgres", "d", conn_method="password")
 
 
-def test_closing_runs_every_closer_even_when_one_fails() -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            '[targets.a]\ntype = "postgres"\nhost = 5\n',
+            (
+                "a field of a target has the wrong type (FILE, section [targets.a], field host); seen: a whole number;"
+                ' expected: a string; next: write host = "…"'
+            ),
+        ),
+        (
+            f'[targets.a]\ntype = "postgres"\npassword = ["{SECRET}"]\n',
+            (
+                "a field of a target has the wrong type (FILE, section [targets.a], field password); seen: a list;"
+                ' expected: a string; next: write password = "…"'
+            ),
+        ),
+        (
+            f'[targets.a]\ntype = "postgres"\nuser = {{ name = "{SECRET}" }}\n',
+            (
+                "a field of a target has the wrong type (FILE, section [targets.a], field user); seen: a table;"
+                ' expected: a string; next: write user = "…"'
+            ),
+        ),
+        (
+            "[targets.a]\ntype = 2024-02-29\n",
+            (
+                "a field of a target has the wrong type (FILE, section [targets.a], field type); seen: a date or time;"
+                ' expected: a string; next: write type = "…"'
+            ),
+        ),
+        (
+            '[targets.a]\ntype = "postgres"\nport = "x"\n',
+            (
+                "a field of a target has the wrong type (FILE, section [targets.a], field port); seen: a string;"
+                " expected: a whole number; next: write port = 5432"
+            ),
+        ),
+        (
+            '[targets.a]\ntype = "postgres"\nport = true\n',
+            (
+                "a field of a target has the wrong type (FILE, section [targets.a], field port); seen: a boolean;"
+                " expected: a whole number; next: write port = 5432"
+            ),
+        ),
+        (
+            '[targets.a]\ntype = "postgres"\noptions = "sslmode=require"\n',
+            (
+                "a field of a target has the wrong type (FILE, section [targets.a], field options); seen: a string;"
+                ' expected: a table; next: write options = { sslmode = "require" }'
+            ),
+        ),
+        (
+            '[targets.a]\ntype = "postgres"\noptions = { connect_timeout = 1.5 }\n',
+            (
+                "a field of a target has the wrong type (FILE, section [targets.a], field options.connect_timeout);"
+                " seen: a number with a fraction; expected: a string or a whole number;"
+                ' next: write connect_timeout = "…"'
+            ),
+        ),
+        (
+            '[targets]\na = "postgres"\n',
+            (
+                "a section of a settings file has the wrong type (FILE, section [targets.a]); seen: a string;"
+                " expected: a table; next: write [targets.a] and the fields below it"
+            ),
+        ),
+        (
+            "targets = 5\n",
+            (
+                "a section of a settings file has the wrong type (FILE, section [targets]); seen: a whole number;"
+                " expected: a table; next: write [targets] and the fields below it"
+            ),
+        ),
+        (
+            '[target.a]\ntype = "postgres"\n[other]\n',
+            (
+                "a settings file has an unknown section (FILE); seen: [other], [target]; expected: one of [kits], [targets], [validation];"
+                " next: correct the name or take the section out"
+            ),
+        ),
+    ],
+)
+def test_wrong_types_in_a_file_name_the_field(content: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "datakit.toml"
+    file.write_text(content)
+    with pytest.raises(ConfigurationError) as caught:
+        get_target_config("a")
+    assert str(caught.value) == message.replace("FILE", str(file))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            '[tool.datakit.targets.a]\ntype = "postgres"\nhost = 5\n',
+            "section [tool.datakit.targets.a], field host",
+        ),
+        ("[tool.datakit]\ntargets = []\n", "section [tool.datakit.targets]); seen: a list"),
+        ("[tool]\ndatakit = 1\n", "section [tool.datakit]); seen: a whole number"),
+        (
+            '[tool.datakit.target.a]\ntype = "postgres"\n',
+            "seen: [tool.datakit.target]; expected: one of [tool.datakit.kits]",
+        ),
+    ],
+)
+def test_wrong_types_in_pyproject_name_the_section(content: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(content)
+    with pytest.raises(ConfigurationError) as caught:
+        get_target_config("sqlite_memory")
+    assert words in str(caught.value)
+
+
+def test_sections_of_other_tools_are_none_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n[tool.ruff]\nline-length = 5\n")
+    assert get_target_config("sqlite_memory").type == "sqlite"
+
+
+def test_whole_numbers_in_a_file_are_taken(tmp_path: Path) -> None:
+    (tmp_path / "datakit.toml").write_text(
+        '[targets.a]\ntype = "postgres"\nport = "6432"\noptions = { connect_timeout = 5 }\n'
+    )
+    target = get_target_config("a")
+    assert (target.port, target.options) == (6432, {"connect_timeout": "5"})
+
+
+# Options from the environment.
+
+
+def test_the_environment_sets_options_one_by_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "datakit.toml").write_text(
+        '[targets.a]\ntype = "postgres"\noptions = { sslmode = "verify-full", connect_timeout = 5 }\n'
+    )
+    monkeypatch.setenv("DATAKIT_A_OPTIONS", "connect_timeout=9 options='-c search_path=dwh'")
+    expected = {"sslmode": "verify-full", "connect_timeout": "9", "options": "-c search_path=dwh"}
+    assert get_target_config("a").options == expected
+    assert get_target_config("a", {"options": {"connect_timeout": "1"}}).options["connect_timeout"] == "1"
+    monkeypatch.setenv("DATAKIT_A_URL", "postgresql://u@h/d?sslmode=require&connect_timeout=2")
+    assert get_target_config("a").options == {**expected, "sslmode": "require"}
+    monkeypatch.setenv("DATAKIT_A_OPTIONS", "")
+    assert get_target_config("a").options == {"sslmode": "require", "connect_timeout": "2"}
+
+
+@pytest.mark.parametrize(
+    ("value", "seen"),
+    [
+        (f"sslmode=require {SECRET}", "option 2 of 2"),
+        (f"={SECRET}", "option 1 of 1"),
+        (f"sslmode require{SECRET}", "option 1 of 2"),
+        (f"a='{SECRET}", "option 1 of 1"),
+    ],
+)
+def test_options_that_cannot_be_read(value: str, seen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATAKIT_POSTGRES_LOCAL_OPTIONS", value)
+    with pytest.raises(ConfigurationError) as caught:
+        get_target_config("postgres_local")
+    assert str(caught.value) == (
+        "an environment variable with options cannot be read (DATAKIT_POSTGRES_LOCAL_OPTIONS);"
+        f" seen: {seen} is not written as name=value; expected: options such as sslmode=require connect_timeout=5;"
+        " next: put a value with blanks in quotes: options='-c search_path=dwh'"
+    )
+
+
+# The end of a target.
+
+
+class Closers:
+    """Three closers that note their runs; those named in `failing` raise what stands there."""
+
+    def __init__(self, target: TargetConfig) -> None:
+        self.ran: list[str] = []
+        self.failing: dict[str, BaseException] = {}
+        for name in ("first", "second", "third"):
+            target.on_close(lambda name=name: self._run(name))  # type: ignore[misc]
+
+    def _run(self, name: str) -> None:
+        self.ran.append(name)
+        if name in self.failing:
+            raise self.failing[name]
+
+    def runs(self) -> list[str]:
+        ran, self.ran = self.ran, []
+        return ran
+
+
+def test_a_closer_that_fails_keeps_no_other_from_running_and_is_repeated() -> None:
     target = create_custom_target("sqlite")
-    ran: list[str] = []
-
-    def failing() -> None:
-        ran.append("failing")
-        raise RuntimeError("no")
-
-    target.on_close(lambda: ran.append("first"))
-    target.on_close(failing)
-    target.on_close(lambda: ran.append("last"))
+    closers = Closers(target)
+    closers.failing = {"second": RuntimeError("no")}
     with pytest.raises(RuntimeError, match="no"):
         target.close()
-    assert ran == ["last", "failing", "first"]
+    assert closers.runs() == ["third", "second", "first"]
+    with pytest.raises(RuntimeError, match="no"):
+        target.close()
+    assert closers.runs() == ["second"]
+    closers.failing = {}
     target.close()
-    assert len(ran) == 3
+    target.close()
+    assert closers.runs() == ["second"]
+
+
+def test_several_closers_that_fail_are_all_reported() -> None:
+    target = create_custom_target("sqlite")
+    closers = Closers(target)
+    closers.failing = {"first": TryAgainError("it is down"), "third": ValueError(f"row {SECRET}")}
+    with pytest.raises(DeploymentError) as caught:
+        target.close()
+    assert str(caught.value) == (
+        "a target could not be ended (target custom, sqlite in memory); seen: 2 failures: ValueError; it is down;"
+        " next: close it again: only what failed is repeated"
+    )
+    assert isinstance(caught.value.__cause__, ExceptionGroup)
+    assert caught.value.__cause__.exceptions == (closers.failing["third"], closers.failing["first"])
+    closers.failing = dict.fromkeys(["first", "third"], TryAgainError("it is down"))
+    with pytest.raises(TryAgainError, match="2 failures: it is down; it is down"):
+        target.close()
+    assert closers.runs() == ["third", "second", "first", "third", "first"]
+
+
+def test_an_interrupt_between_closers_loses_none() -> None:
+    target = create_custom_target("sqlite")
+    closers = Closers(target)
+    closers.failing = {"third": RuntimeError("no"), "second": KeyboardInterrupt()}
+    with pytest.raises(KeyboardInterrupt):
+        target.close()
+    assert closers.runs() == ["third", "second"]
+    closers.failing = {}
+    target.close()
+    assert closers.runs() == ["third", "second", "first"]

@@ -1,10 +1,12 @@
-"""Column types: family, length, precision, scale, time zone, enum members."""
+"""Column types: family, length, precision, scale, time zone."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from sqlmodel_framework.engines.reading import TableReading
+from sqlmodel_framework.utils.comparisons.aspects import columns_of_both
 from sqlmodel_framework.utils.findings import Finding
 
 __all__ = ["compare_types"]
@@ -12,17 +14,36 @@ __all__ = ["compare_types"]
 
 def compare_types(table: str, expected: TableReading, found: TableReading) -> Iterator[Finding]:
     """Find columns whose type the server prints differently on the two sides."""
-    for name, column in expected.columns.items():
-        twin = found.columns.get(name)
-        if twin is not None and twin.type != column.type:
-            same_family = twin.type.split("(")[0].split(" ")[0] == column.type.split("(")[0].split(" ")[0]
+    for column, twin in columns_of_both(expected, found):
+        if column.type != twin.type:
             yield Finding(
                 table=table,
                 code="DK211",
-                column=name,
+                column=column.name,
                 expected=column.type,
                 found=twin.type,
-                cause="the type's length, scale, time zone or members changed"
-                if same_family
-                else "the type changed",
+                cause=_cause(column.type, twin.type),
             )
+
+
+def _cause(expected: str, found: str) -> str:
+    if "time zone" in expected and "time zone" in found:
+        return "only one side has the time zone: SQLModel mapped datetime without one up to 0.0.39, with one since 0.0.50"
+    if _family(expected) != _family(found):
+        return "the type is of another family"
+    wanted, seen = _numbers(expected), _numbers(found)
+    if not wanted or not seen or len(wanted) != len(seen):
+        return "length or precision was set on one side only"
+    if all(a >= b for a, b in zip(wanted, seen, strict=True)):
+        return "the database's type is narrower: it refuses or cuts values that the class allows"
+    if all(a <= b for a, b in zip(wanted, seen, strict=True)):
+        return "the database's type is wider: it takes values that the class forbids"
+    return "length, precision or scale changed"
+
+
+def _family(type_text: str) -> str:
+    return re.sub(r"\(.*?\)", "", type_text).strip().lower()
+
+
+def _numbers(type_text: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", "".join(re.findall(r"\((.*?)\)", type_text)))]

@@ -1,18 +1,23 @@
-"""What happened, as text for a person and as JSON for a machine."""
+"""The versioned JSON document; report.schema.json beside this file says what is in it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
-from sqlmodel_framework.base.errors import DatakitError, DeploymentError, TryAgainError, ValidationFailedError
-from sqlmodel_framework.engines.live import CleanupResult
-from sqlmodel_framework.utils.deployment import DeploymentResult
-from sqlmodel_framework.utils.validation import ValidationResult
+from sqlmodel_framework.base.errors import DatakitError, TryAgainError, ValidationFailedError
+from sqlmodel_framework.utils.findings import Finding
+from sqlmodel_framework.utils.reports.words import counts
 
-__all__ = ["FORMAT_VERSION", "TargetReport", "as_json", "as_text", "error_as_json", "exit_code_of"]
+if TYPE_CHECKING:
+    from sqlmodel_framework.engines.live import CleanupResult
+    from sqlmodel_framework.utils.deployment import DeploymentResult
+    from sqlmodel_framework.utils.validation import ValidationResult
+
+__all__ = ["FORMAT_VERSION", "TargetReport", "as_json", "error_as_json", "exit_code_of", "report_schema"]
 
 FORMAT_VERSION = 1
 """Version of the JSON document; it grows when a field changes its meaning or goes."""
@@ -64,6 +69,13 @@ def error_as_json(error: DatakitError) -> str:
     )
 
 
+def report_schema() -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of every document that the programs print."""
+    text = files(__package__).joinpath("report.schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
 def _target_document(report: TargetReport) -> dict[str, Any]:
     return {
         "target": report.target,
@@ -81,8 +93,16 @@ def _validation_document(validation: ValidationResult) -> dict[str, Any]:
     return {
         "success": validation.success,
         "seconds": validation.seconds,
-        "findings": [{"name": finding.name, **asdict(finding)} for finding in validation.findings],
+        "tables": list(validation.tables),
+        "counts": counts(validation.findings),
+        "findings": [_finding_document(finding) for finding in validation.findings],
+        "unverified": list(validation.unverified),
+        "notes": list(validation.notes),
     }
+
+
+def _finding_document(finding: Finding) -> dict[str, Any]:
+    return {"name": finding.name, "severity": finding.severity.value, **asdict(finding)}
 
 
 def _error_document(error: DatakitError) -> dict[str, Any]:
@@ -96,44 +116,3 @@ def _error_document(error: DatakitError) -> dict[str, Any]:
         "expected": error.expected,
         "next_step": error.next_step,
     }
-
-
-def as_text(reports: Iterable[TargetReport], *, verbose: bool = False) -> Iterator[str]:
-    """Lines for a person: one or more a target, then its findings."""
-    for report in reports:
-        mark = "ok  " if report.exit_code == 0 else "FAIL"
-        yield f"{mark} {report.target} ({report.address}): {'; '.join(_steps(report)) or 'nothing was done'}"
-        if report.deployment is not None:
-            yield from _deployment_lines(report.deployment, verbose=verbose)
-        if report.validation is not None:
-            yield from (f"     {finding}" for finding in report.validation.findings)
-        if report.error is not None:
-            yield f"     error: {report.error}"
-
-
-def _steps(report: TargetReport) -> Iterator[str]:
-    if report.deployment is not None:
-        done = report.deployment
-        parts = [f"{_count(len(done.created), 'table')} created"]
-        parts += [f"{len(done.skipped)} there already"] if done.skipped else []
-        parts += [f"{len(done.replaced)} replaced"] if done.replaced else []
-        yield f"{', '.join(parts)} in {done.seconds:.2f} s"
-    if report.validation is not None:
-        findings = report.validation.findings
-        outcome = "no difference" if not findings else _count(len(findings), "finding")
-        yield f"validated: {outcome} in {_count(len(report.validation.tables), 'table')}, {report.validation.seconds:.2f} s"
-    if report.cleanup is not None:
-        yield f"cleaned up: {_count(len(report.cleanup.dropped), 'table')} dropped"
-    if isinstance(report.error, DeploymentError) and report.deployment is None:
-        yield "not deployed"
-
-
-def _deployment_lines(deployment: DeploymentResult, *, verbose: bool) -> Iterator[str]:
-    yield from (f"     note: {note}" for note in deployment.notes)
-    if verbose:
-        yield from (f"     created {name}" for name in deployment.created)
-        yield from (f"     there already {name}" for name in deployment.skipped)
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"

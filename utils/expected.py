@@ -1,0 +1,148 @@
+"""The expected reading: what this server makes of the classes, from a scratch place or from the cache of an earlier look."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Table
+
+from sqlmodel_framework.base.errors import NoScratchPlaceError
+from sqlmodel_framework.engines.ddl import Statement
+from sqlmodel_framework.engines.live import LiveTarget
+from sqlmodel_framework.engines.reading import ColumnReading, PartReading, Reading, TableReading
+
+__all__ = ["Expected", "cache_folder", "expected_reading"]
+
+_FORMAT = 1
+_KEPT = 100
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the classes say, read from a server: `refusal` says why there was no scratch place, and then `reading` has names alone."""
+
+    reading: Reading
+    from_cache: bool = False
+    note: str | None = None
+    refusal: NoScratchPlaceError | None = None
+
+
+def expected_reading(
+    live: LiveTarget, connection: Connection, tables: Sequence[Table], statements: Sequence[Statement]
+) -> Expected:
+    """Read the tables in a scratch place; the same DDL on the same server is read once.
+
+    `statements` are the DDL of the tables. The cache's key is a hash of them, of the server's version and of all settings
+    that it prints tables by, so an entry is never stale; an unreadable one is made again.
+    """
+    key = _key(live, connection, tables, statements)
+    cached = _load(key)
+    if cached is not None:
+        return Expected(cached, from_cache=True)
+    try:
+        with live.engine.shadow(live.sql, connection, tables) as scratch:
+            keys = [(table.schema, table.name) for table in tables]
+            reading = live.engine.with_other_spellings(
+                scratch, live.engine.read(scratch.connection, keys, scratch.places)
+            )
+            note = scratch.note
+    except NoScratchPlaceError as exc:
+        return Expected({(t.schema, t.name): _names_of(t) for t in tables}, refusal=exc)
+    if note is None:
+        _save(key, reading)
+    return Expected(reading, note=note)
+
+
+def _names_of(table: Table) -> TableReading:
+    """What the class alone says: names, nullability, key."""
+    columns = {column.name: ColumnReading(column.name, "", bool(column.nullable)) for column in table.columns}
+    return TableReading(columns=columns, primary_key=tuple(column.name for column in table.primary_key))
+
+
+def _key(
+    live: LiveTarget, connection: Connection, tables: Sequence[Table], statements: Sequence[Statement]
+) -> str:
+    parts = [
+        str(_FORMAT),
+        live.engine.kind,
+        str(connection.dialect.server_version_info),
+        live.engine.reading_key(connection, live.places(connection, tables)),
+        *(f"{table.schema}.{table.name}" for table in tables),
+        *(statement.text for statement in statements),
+    ]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where readings are kept: DATAKIT_CACHE_DIR, else `datakit` in the user's cache folder."""
+    own = os.environ.get("DATAKIT_CACHE_DIR")
+    if own:
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "datakit"
+
+
+def _load(key: str) -> Reading | None:
+    with suppress(OSError, ValueError, TypeError, KeyError, RuntimeError):
+        document = json.loads(_file(key).read_text(encoding="utf-8"))
+        if document["key"] == key:
+            return {(schema, name): _table(reading) for schema, name, reading in document["tables"]}
+    return None
+
+
+def _save(key: str, reading: Reading) -> None:
+    """Written whole or not at all; a cache that cannot be written is none."""
+    document = {"key": key, "tables": [[*table, asdict(found)] for table, found in reading.items()]}
+    try:
+        path = _file(key)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=".", delete=False, encoding="utf-8"
+        ) as file:
+            try:
+                json.dump(document, file)
+                file.close()
+                Path(file.name).replace(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+        _forget_oldest(path.parent)
+    except (OSError, RuntimeError) as exc:
+        _log.debug("the expected reading is not kept: %s", exc)
+
+
+def _file(key: str) -> Path:
+    return cache_folder() / "readings" / f"{key}.json"
+
+
+def _forget_oldest(folder: Path) -> None:
+    files = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in files[_KEPT:]:
+        path.unlink(missing_ok=True)
+
+
+def _table(document: Mapping[str, Any]) -> TableReading:
+    parts = {
+        name: tuple(PartReading(**{**p, "columns": tuple(p["columns"])}) for p in document[name])
+        for name in ("foreign_keys", "uniques", "checks", "indexes")
+    }
+    return replace(
+        TableReading(**{**document, **parts}),
+        columns={name: _column(column) for name, column in document["columns"].items()},
+        primary_key=tuple(document["primary_key"]),
+    )
+
+
+def _column(document: Mapping[str, Any]) -> ColumnReading:
+    members = document["members"]
+    return ColumnReading(**{**document, "members": None if members is None else tuple(members)})
