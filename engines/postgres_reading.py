@@ -188,8 +188,9 @@ _COLUMNS = text(
                      || coalesce(' DEFAULT ' || t.typdefault, '')
                      || coalesce((SELECT string_agg(' ' || pg_catalog.pg_get_constraintdef(k.oid), '' ORDER BY k.conname)
                                   FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c'), '')) END AS domain,
-           (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_catalog.pg_enum e
-            WHERE e.enumtypid IN (t.oid, t.typelem)) AS members,
+           CASE WHEN t.typtype = 'e' OR t.typcategory = 'A' THEN
+             (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_catalog.pg_enum e
+              WHERE e.enumtypid IN (t.oid, t.typelem)) END AS members,
            pg_catalog.col_description(c.oid, a.attnum) AS comment
     FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sqlmodel_framework.engines.ddl import SchemaMap
 
@@ -28,9 +29,8 @@ class Places:
         return self.names.get(key, key[1])
 
 
-@dataclass(frozen=True)
-class ColumnReading:
-    """One column; None where there is no such thing.
+class ColumnReading(NamedTuple):
+    """One column; None where there is no such thing. A tuple, as there are many and they are made for each validation.
 
     `type` has length, precision, scale and time zone, but no collation. `members` are those of a native enum, in order.
     `default` is the expression that fills a missing value, `computed` the expression with STORED or VIRTUAL before it,

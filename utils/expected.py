@@ -22,7 +22,7 @@ from sqlmodel_framework.engines.reading import ColumnReading, PartReading, Readi
 
 __all__ = ["Expected", "cache_folder", "expected_reading"]
 
-_FORMAT = 1
+_FORMAT = 2
 _KEPT = 100
 _log = logging.getLogger(__name__)
 
@@ -143,6 +143,6 @@ def _table(document: Mapping[str, Any]) -> TableReading:
     )
 
 
-def _column(document: Mapping[str, Any]) -> ColumnReading:
-    members = document["members"]
-    return ColumnReading(**{**document, "members": None if members is None else tuple(members)})
+def _column(fields: Sequence[Any]) -> ColumnReading:
+    *others, members = fields
+    return ColumnReading._make([*others, None if members is None else tuple(members)])

@@ -109,7 +109,9 @@ def _compare(
         statements = rendering.result()
     expected = expected_reading(live, connection, with_all, statements)
     named = {
-        key: _with_given_names(expected.reading[key], table) for key, table in zip(keys, wanted, strict=True)
+        key: _with_given_names(expected.reading[key], table)
+        for key, table in zip(keys, wanted, strict=True)
+        if not _is_equal(expected.reading[key], found.get(key))
     }
     findings = [*compare_readings(named, found, names_only=expected.refusal is not None)]
     if rules.strict:
@@ -145,6 +147,11 @@ def compare_readings(expected: Reading, found: Reading, *, names_only: bool = Fa
             for compare in NAMES_ONLY if names_only else COMPARISONS:
                 findings.extend(compare(name, reading, twin))
     return tuple(sorted(findings, key=lambda finding: finding.sort_key))
+
+
+def _is_equal(expected: TableReading, found: TableReading | None) -> bool:
+    """Equal in all, names and the order of columns included: most tables of most validations."""
+    return expected == found and list(expected.columns) == list(found.columns)
 
 
 def _unexpected_tables(keys: Iterable[TableKey]) -> Iterator[Finding]:
