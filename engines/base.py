@@ -212,11 +212,16 @@ class TargetEngine(ABC):
         schema_map: SchemaMap | None = None,
         *,
         existing: Container[TableKey] = (),
+        custom: bool = True,
         done: Callable[[Statement], object] = id,
     ) -> None:
-        """Create the tables, without the types and sequences that exist; `done` as in `execute`."""
+        """Create the tables, without the types and sequences that exist; `done` as in `execute`.
+
+        A scratch place takes no `custom` DDL: it may name the real tables.
+        """
         rendered = self.render(tables, connection.dialect, schema_map)
-        self.execute(connection, [s for s in rendered if not s.makes_again(existing)], done)
+        wanted = [s for s in rendered if not s.makes_again(existing) and (custom or not s.custom)]
+        self.execute(connection, wanted, done)
 
     def execute(
         self,

@@ -11,6 +11,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import ForeignKey, MetaData, Table
+from sqlalchemy.dialects.postgresql.named_types import NamedType
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.mock import MockConnection
 from sqlalchemy.exc import (
@@ -19,7 +20,7 @@ from sqlalchemy.exc import (
     NoReferencedColumnError,
     SQLAlchemyError,
 )
-from sqlalchemy.schema import ExecutableDDLElement
+from sqlalchemy.schema import DDL, ExecutableDDLElement
 
 from sqlmodel_framework.base.errors import DeploymentError
 
@@ -33,13 +34,15 @@ SchemaMap = Mapping[str | None, str | None]
 class Statement:
     """One DDL statement. `element` says what it does, such as `CreateTable`, to the object `name` in `schema`.
 
-    `schema` is as the class names it: None is the default schema.
+    `schema` is as the class names it: None is the default schema. `custom` is DDL of the kit's own, such as an event's:
+    its text is not SQLAlchemy's, so it runs where tables are deployed, never in a scratch place.
     """
 
     element: str
     schema: str | None
     name: str
     text: str
+    custom: bool = False
 
     @property
     def free_standing(self) -> str | None:
@@ -69,8 +72,10 @@ def plain_dialect(dialect: Dialect) -> Dialect:
 
 
 def schemas_of(tables: Sequence[Table]) -> set[str]:
-    """The schemas that tables name, without the default one."""
-    return {table.schema for table in tables if table.schema is not None}
+    """The schemas that tables and PostgreSQL's named types stand in, without the default one."""
+    types = (getattr(c.type, "item_type", c.type) for table in tables for c in table.columns)
+    named = {getattr(one, "schema", None) for one in types if isinstance(one, NamedType)}
+    return {schema for schema in (*(table.schema for table in tables), *named) if schema is not None}
 
 
 def with_referred(tables: Sequence[Table]) -> list[Table]:
@@ -109,7 +114,8 @@ def render_create(
         made = getattr(element, "element", None)
         owner = getattr(made, "table", made)
         schema, name = getattr(owner, "schema", None), str(getattr(owner, "name", ""))
-        ordered.add(Statement(type(element).__name__, schema, name, text))
+        custom = isinstance(element, DDL) or not type(element).__module__.startswith("sqlalchemy.")
+        ordered.add(Statement(type(element).__name__, schema, name, text, custom))
 
     mock = MockConnection(plain, collect)
     try:

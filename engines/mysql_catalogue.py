@@ -139,7 +139,7 @@ class Catalogue:
 
     def sequence_of(self, default: object) -> str | None:
         """The options of the sequence that a default takes its values from."""
-        found = _NEXT_VALUE.search(str(default))
+        found = _NEXT_VALUE.fullmatch(str(default))
         return self.sequences.get(found[1]) if found else None
 
     def found(self) -> dict[Physical, list[TableKey]]:
@@ -198,7 +198,7 @@ class Catalogue:
     def _sequences(self) -> Mapping[str, str]:
         """Options of the sequences that fill columns, by name as the server prints it: one query for all."""
         defaults = (str(row["COLUMN_DEFAULT"]) for rows in self.columns.values() for row in rows)
-        names = sorted({found[1] for found in map(_NEXT_VALUE.search, defaults) if found})
+        names = sorted({found[1] for found in map(_NEXT_VALUE.fullmatch, defaults) if found})
         if not names:
             return {}
         queries = [f"SELECT {_SEQUENCE_OPTIONS} FROM {name}" for name in names]  # noqa: S608 - quoted by the server

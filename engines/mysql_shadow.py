@@ -87,6 +87,10 @@ def _create(of: TargetEngine, scratch: Connection, plan: _Plan, tables: Sequence
     try:
         return _create_databases(of, scratch, plan, tables)
     except _NotGrantedError:
+        # The right may end at the second database, or behind CREATE DATABASE.
+        for name in plan.databases.values():
+            with suppress(DBAPIError):
+                _drop(scratch, [name], ())
         plan.databases.clear()
     try:
         return _create_copies(of, scratch, plan, tables)
@@ -122,7 +126,12 @@ def _create_databases(of: TargetEngine, scratch: Connection, plan: _Plan, tables
         if _number(exc) in _READ_ONLY:
             raise _no_place(exc) from None
         raise
-    of.execute(scratch, of.render(tables, scratch.dialect, plan.databases))
+    try:
+        of.create(scratch, tables, plan.databases, custom=False)
+    except _REFUSALS as exc:
+        if _number(exc) in _FORBIDDEN:
+            raise _NotGrantedError from exc
+        raise
     return Scratch(scratch, Places(plan.databases))
 
 
@@ -135,7 +144,7 @@ def _create_copies(of: TargetEngine, scratch: Connection, plan: _Plan, tables: S
     statements = of.render(tables, dialect)
     quote = scratch.dialect.identifier_preparer.quote
     scratch.exec_driver_sql(f"DROP TABLE IF EXISTS {', '.join(map(quote, plan.tables.values()))}")
-    of.execute(scratch, statements)
+    of.execute(scratch, [statement for statement in statements if not statement.custom])
     schemas: dict[str | None, str | None] = dict.fromkeys([None, *sorted(schemas_of(tables))], default)
     constraints |= {made: name for name, made in plan.sequences.items()}
     return Scratch(scratch, CopyPlaces(schemas, plan.tables, constraints), _note(scratch, schemas))

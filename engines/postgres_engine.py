@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,23 @@ if TYPE_CHECKING:
 
 __all__ = ["PostgresEngine"]
 
+# What the server prints defaults and definitions by.
+_PRINT_ALIKE = text(
+    "SELECT set_config('intervalstyle', 'postgres', true), set_config('bytea_output', 'hex', true),"
+    " set_config('datestyle', 'ISO, MDY', true), set_config('extra_float_digits', '1', true),"
+    " set_config('quote_all_identifiers', 'off', true), set_config('xmlbinary', 'base64', true),"
+    " set_config('xmloption', 'content', true), set_config('lc_monetary', 'C', true)"
+)
+# Types that a kit uses and does not create are read with its columns.
+_TYPES = text(
+    "SELECT md5(string_agg(printed, ';' ORDER BY printed)) FROM ("
+    " SELECT 'e' || t.oid::regtype || e.enumsortorder || e.enumlabel AS printed FROM pg_catalog.pg_enum e"
+    "  JOIN pg_catalog.pg_type t ON t.oid = e.enumtypid"
+    " UNION ALL SELECT 'd' || t.oid::regtype || pg_catalog.format_type(t.typbasetype, t.typtypmod) || t.typnotnull"
+    "  || coalesce(t.typdefault, '') || coalesce((SELECT string_agg(pg_catalog.pg_get_constraintdef(k.oid), ' '"
+    "  ORDER BY k.conname) FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid), '')"
+    "  FROM pg_catalog.pg_type t WHERE t.typtype = 'd' AND t.typnamespace <> 'information_schema'::regnamespace) one"
+)
 # Unless the user has set a time-out.
 _WAIT_FOR_LOCKS = text(
     "SELECT set_config('lock_timeout', '10s', true) WHERE current_setting('lock_timeout') = '0'"
@@ -172,6 +190,7 @@ class PostgresEngine(TargetEngine):
         schema_map: SchemaMap | None = None,
         *,
         existing: Container[TableKey] = (),
+        custom: bool = True,
         done: Callable[[Statement], object] = id,
     ) -> None:
         """Write the statements in a thread while the server runs those that are written already."""
@@ -187,7 +206,8 @@ class PostgresEngine(TargetEngine):
         with ThreadPoolExecutor(1) as pool:
             writing = pool.submit(write)
             for batch in _batches(queue):
-                self.execute(connection, [s for s in batch if not s.makes_again(existing)], done)
+                wanted = [s for s in batch if not s.makes_again(existing) and (custom or not s.custom)]
+                self.execute(connection, wanted, done)
             writing.result()
 
     def execute(
@@ -216,6 +236,7 @@ class PostgresEngine(TargetEngine):
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         search_only(connection, [places.schemas[None], connection.dialect.default_schema_name])
         connection.execute(_WAIT_FOR_LOCKS)
+        connection.execute(_PRINT_ALIKE)
         try:
             return read_tables(connection, tables, places)
         except DBAPIError as exc:
@@ -232,12 +253,13 @@ class PostgresEngine(TargetEngine):
             connection.execute(text("SELECT current_setting(:name, true)"), {"name": name}).scalar()
             for name in names
         ]
-        return f"{connection.dialect.default_schema_name} {settings}"
+        types = connection.execute(_TYPES).scalar()
+        return f"{connection.dialect.default_schema_name} {settings} {types}"
 
     @contextmanager
     def shadow(self, engine: Engine, connection: Connection, tables: Sequence[Table]) -> Iterator[Scratch]:
         """Use schemas of a transaction that is rolled back, so not even a killed process leaves them behind."""
-        with scratch_place(connection, tables, self.create) as scratch:
+        with scratch_place(connection, tables, partial(self.create, custom=False)) as scratch:
             yield scratch
 
     def with_other_spellings(self, scratch: Scratch, reading: Reading) -> Reading:

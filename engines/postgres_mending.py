@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -114,9 +115,7 @@ class PostgresMending(TableMending):
         collate = f" COLLATE {expected.collation}" if expected.collation else ""
         if found.collation and not expected.collation:
             collate = ' COLLATE "default"'
-        if target.partition("(")[0] == found.type.partition("(")[0]:
-            return (self._column(expected.name, f"TYPE {target}{collate}"),)
-        change = self._column(expected.name, f"TYPE {target}{collate} USING {name}::text::{target}")
+        change = self._column(expected.name, f"TYPE {target}{collate}{_using(name, found.type, target)}")
         if found.default is None:
             return (change,)
         back = [self._column(expected.name, f"SET DEFAULT {expected.default}")] if expected.default else []
@@ -153,7 +152,7 @@ class PostgresMending(TableMending):
         sequence = self._beside(f"{self.table.name}_{column.name}_seq")
         literal = self._literal(sequence)
         return (
-            f"CREATE SEQUENCE {sequence} AS {column.type} OWNED BY {table}.{name}",
+            f"CREATE SEQUENCE IF NOT EXISTS {sequence} AS {column.type} OWNED BY {table}.{name}",
             f"SELECT setval({literal}, coalesce((SELECT max({name}) FROM {table}), 0) + 1, false)",  # noqa: S608 - quoted names
             self._column(column.name, f"SET DEFAULT nextval({literal}::regclass)"),
         )
@@ -173,7 +172,7 @@ class PostgresMending(TableMending):
         return tuple(statements)
 
     def _replace_enum(self, expected: ColumnReading, name: str) -> tuple[str, ...]:
-        """Rows with a member that goes refuse this; other columns of the type must change before the old one is dropped."""
+        """Rows with a member that goes refuse this. The old type stays, as other columns may have it."""
         members = ", ".join(self._literal(member) for member in expected.members or ())
         column = self.quote(expected.name)
         bare = name.rpartition(".")[2].strip('"')
@@ -184,8 +183,20 @@ class PostgresMending(TableMending):
             *([self._column(expected.name, "DROP DEFAULT")] if back else []),
             self._column(expected.name, f"TYPE {expected.type} USING {column}::text::{expected.type}"),
             *back,
-            f"DROP TYPE {name.removesuffix(bare) if name.endswith(bare) else ''}{self.quote(f'{bare}_before')}",
         )
+
+
+_NUMBERS = {"smallint", "integer", "bigint", "numeric", "real", "double precision"}
+
+
+def _using(column: str, found: str, expected: str) -> str:
+    """How values become those of the other type; nothing where an assignment does it, which refuses what does not fit."""
+    families = {re.sub(r"\(.*?\)", "", one) for one in (found, expected)}
+    if len(families) == 1 or families <= _NUMBERS or expected.startswith("character"):
+        return ""
+    if families == {"timestamp without time zone", "timestamp with time zone"}:
+        return f" USING {column} AT TIME ZONE 'UTC'"
+    return f" USING {column}::text::{expected}"
 
 
 def _with_options(identity: str) -> str:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from uuid import uuid4
 
 import psycopg2
 from psycopg2 import errors
 from sqlalchemy import Connection, Table, text
+from sqlalchemy.dialects.postgresql import DOMAIN, ENUM, CreateDomainType, CreateEnumType
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema
 
 from sqlmodel_framework.base.errors import NoScratchPlaceError
 from sqlmodel_framework.engines.base import Scratch
-from sqlmodel_framework.engines.ddl import SchemaMap, schemas_of
+from sqlmodel_framework.engines.ddl import SchemaMap, plain_dialect, schemas_of
 from sqlmodel_framework.engines.postgres_reading import read_tables
 from sqlmodel_framework.engines.reading import PartReading, Places, Reading, TableKey
 
@@ -49,9 +50,9 @@ def scratch_place(connection: Connection, tables: Sequence[Table], create: Creat
 
 def search_only(connection: Connection, schemas: Sequence[str | None]) -> None:
     """Until the transaction's end, print names in these schemas bare, and all others with their schema."""
-    quote = connection.dialect.identifier_preparer.quote
+    quote = plain_dialect(connection.dialect).identifier_preparer.quote
     path = ", ".join(quote(schema) for schema in dict.fromkeys(schemas) if schema)
-    connection.exec_driver_sql(f"SET LOCAL search_path = {path or repr('')}")
+    connection.execute(text("SELECT set_config('search_path', :path, true)"), {"path": path})
 
 
 def _own_schemas(connection: Connection, tables: Sequence[Table], create: Create) -> SchemaMap:
@@ -65,8 +66,26 @@ def _own_schemas(connection: Connection, tables: Sequence[Table], create: Create
         text("SELECT set_config('search_path', :first || ', ' || current_setting('search_path'), true)"),
         {"first": places[None]},
     )
+    _create_types_made_elsewhere(connection, tables, places)
     create(connection, tables, places)
     return places
+
+
+def _create_types_made_elsewhere(connection: Connection, tables: Sequence[Table], places: SchemaMap) -> None:
+    """Types with `create_type=False` stand in no DDL of the tables; their columns would name a type that is not there."""
+    made = set()
+    for sql_type in (getattr(c.type, "item_type", c.type) for table in tables for c in table.columns):
+        if isinstance(sql_type, ENUM | DOMAIN) and not sql_type.create_type:
+            create = CreateEnumType if isinstance(sql_type, ENUM) else CreateDomainType
+            text_of = create(sql_type).compile(
+                dialect=plain_dialect(connection.dialect),
+                schema_translate_map=dict(places),
+                render_schema_translate=True,
+            )
+            made.add(str(text_of))
+    for statement in sorted(made):
+        with closing(connection.connection.cursor()) as cursor:
+            cursor.execute(statement)
 
 
 def _temporary_schema(connection: Connection, tables: Sequence[Table], create: Create) -> SchemaMap:
@@ -132,7 +151,7 @@ def spelled_again(scratch: Scratch, reading: Reading) -> Reading:
 
 
 def _create_again(scratch: Scratch, key: TableKey, kind: str, definition: str, name: str) -> None:
-    quote = scratch.connection.dialect.identifier_preparer.quote
+    quote = plain_dialect(scratch.connection.dialect).identifier_preparer.quote
     table = f"{quote(str(scratch.places.schemas[key[0]]))}.{quote(scratch.places.name_of(key))}"
     unique, _, rest = definition.partition("INDEX")
     statement = (
@@ -140,4 +159,5 @@ def _create_again(scratch: Scratch, key: TableKey, kind: str, definition: str, n
         if kind == "checks"
         else f"CREATE {unique}INDEX {name} ON {table}{rest}"
     )
-    scratch.connection.connection.cursor().execute(statement)
+    with closing(scratch.connection.connection.cursor()) as cursor:
+        cursor.execute(statement)

@@ -173,7 +173,7 @@ class SQLiteEngine(TargetEngine):
             with scratch.connect() as scratch_connection:
                 for schema in schemas:
                     scratch_connection.exec_driver_sql(f"ATTACH DATABASE ':memory:' AS {quoted(schema)}")
-                self.execute(scratch_connection, self.render(tables, connection.dialect))
+                self.create(scratch_connection, tables, custom=False)
                 yield Scratch(scratch_connection, Places({None: None, **{name: name for name in schemas}}))
         finally:
             scratch.dispose()
@@ -335,11 +335,15 @@ def _remove_when_done(target: TargetConfig, path: Path) -> None:
 def _remove_empty_database(path: Path) -> None:
     if not path.exists():
         return
-    connection = sqlite3.connect(path)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=0)
     try:
+        # Whoever else has it open keeps it.
+        connection.execute("BEGIN EXCLUSIVE")
         (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if objects == 0:
+            for suffix in ("", "-journal", "-wal", "-shm"):
+                Path(f"{path}{suffix}").unlink(missing_ok=True)
+    except sqlite3.OperationalError:
+        return
     finally:
         connection.close()
-    if objects == 0:
-        for suffix in ("", "-journal", "-wal", "-shm"):
-            Path(f"{path}{suffix}").unlink(missing_ok=True)

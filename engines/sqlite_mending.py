@@ -22,8 +22,9 @@ class SQLiteMending(TableMending):
     """SQLite. A rebuild gives the table all that the class says but missing indexes, whatever the finding was.
 
     Columns that no class knows keep their values and indexes in a rebuild; they lose defaults and constraints. Triggers
-    of the table are lost. A rebuild is to be run outside a transaction: inside one SQLite would not turn foreign keys
-    off, and the drop would delete the rows that refer to the table. BEGIN refuses to run there.
+    stay with the old table, which is kept as `<name>__before`: the shell goes on after an error, such as a row that the
+    new table refuses, and a DROP would then lose the rows. A rebuild is to be run outside a transaction, where SQLite can
+    turn foreign keys off; BEGIN refuses to run inside one.
     """
 
     def add_column(self, column: str) -> tuple[str, ...]:
@@ -97,7 +98,12 @@ class SQLiteMending(TableMending):
             *(f"ALTER TABLE {new} ADD COLUMN {self._kept(column)}" for column in extra),
             *self._copy_rows(new, extra),
             *self._keep_counting(),
-            f"DROP TABLE {self.name}",
+            *(
+                f"DROP INDEX IF EXISTS {self._in_schema(part.name)}"
+                for part in self.found.indexes
+                if part.name
+            ),
+            f"ALTER TABLE {self.name} RENAME TO {self.quote(f'{self.table.name}__before')}",
             f"ALTER TABLE {new} RENAME TO {self.quote(self.table.name)}",
             *self._indexes_again(without),
             "COMMIT",

@@ -122,7 +122,7 @@ def _validate_one(kit: Datakit, target: TargetConfig, rules: Rules) -> TargetRep
     from sqlmodel_framework.utils.reports import TargetReport
     from sqlmodel_framework.utils.validation import validate_deployment
 
-    report = TargetReport(target.name, target.address)
+    report = TargetReport(target.name, target.address, validating=True)
     try:
         report.validation = validate_deployment(
             kit.tables, target, strict=rules.strict, select=rules.select, ignore=rules.ignore

@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table
 
+from sqlmodel_framework._version import __version__
 from sqlmodel_framework.base.errors import NoScratchPlaceError
 from sqlmodel_framework.engines.ddl import Statement
 from sqlmodel_framework.engines.live import LiveTarget
@@ -47,7 +48,7 @@ def expected_reading(
     """
     key = _key(live, connection, tables, statements)
     cached = _load(key)
-    if cached is not None:
+    if cached is not None and all((table.schema, table.name) in cached for table in tables):
         return Expected(cached, from_cache=True)
     try:
         with live.engine.shadow(live.sql, connection, tables) as scratch:
@@ -73,7 +74,7 @@ def _key(
     live: LiveTarget, connection: Connection, tables: Sequence[Table], statements: Sequence[Statement]
 ) -> str:
     parts = [
-        str(_FORMAT),
+        f"{__version__} {_FORMAT}",
         live.engine.kind,
         str(connection.dialect.server_version_info),
         live.engine.reading_key(connection, live.places(connection, tables)),
@@ -93,7 +94,7 @@ def cache_folder() -> Path:
 
 
 def _load(key: str) -> Reading | None:
-    with suppress(OSError, ValueError, TypeError, KeyError, RuntimeError):
+    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError):
         document = json.loads(_file(key).read_text(encoding="utf-8"))
         if document["key"] == key:
             return {(schema, name): _table(reading) for schema, name, reading in document["tables"]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -54,15 +54,19 @@ def with_ddl(
                 found=found.get(key),
             )
         ddl = _MENDS[finding.code](mendings[finding.table], finding)
-        mended.append(replace(finding, ddl=(*_needed_by(ddl, missing), *ddl)))
+        needed = _needed_by(ddl, missing)
+        missing = [statement for statement in missing if statement not in needed]
+        mended.append(replace(finding, ddl=(*(statement.text for statement in needed), *ddl)))
     return tuple(mended)
 
 
-def _needed_by(ddl: Sequence[str], missing: Sequence[Statement]) -> Iterator[str]:
+def _needed_by(ddl: Sequence[str], missing: Sequence[Statement]) -> list[Statement]:
     """Statements that create the types and sequences that are not there and that these statements name."""
-    for statement in missing:
-        if any(re.search(rf"\b{re.escape(statement.name)}\b", text) for text in ddl):
-            yield statement.text
+    return [
+        statement
+        for statement in missing
+        if any(re.search(rf"\b{re.escape(statement.name)}\b", text) for text in ddl)
+    ]
 
 
 def _column(change: Callable[[TableMending, str], tuple[str, ...]]) -> Mend:
@@ -77,8 +81,12 @@ def _missing(kind: PartKind, mending: TableMending, finding: Finding) -> tuple[s
     part = _part(mending.expected, kind, finding.expected, finding.part)
     if part is None:
         return ()
+    # A name that the server made up is no reason to drop what has it: the new part gets another.
     in_the_way = [
-        (other, twin) for other in _LISTS for twin in _parts(mending.found, other) if twin.name == part.name
+        (other, twin)
+        for other in _LISTS
+        for twin in _parts(mending.found, other)
+        if twin.name == part.name == finding.part
     ]
     drops = [statement for other, twin in in_the_way for statement in mending.drop_part(other, twin)]
     return (
@@ -143,6 +151,7 @@ _MENDS: dict[str, Mend] = {
     "DK217": _aspect("comment"),
     "DK218": _aspect("members"),
     "DK301": lambda mending, _: mending.change_primary_key(),
+    "DK604": partial(_unexpected, "index"),
     "DK801": _renamed,
     **{f"{code}01": partial(_missing, kind) for kind, code in _PART_CODES.items()},
     **{f"{code}02": partial(_unexpected, kind) for kind, code in _PART_CODES.items()},

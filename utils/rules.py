@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -27,7 +28,19 @@ class Rules:
     select: Sequence[str] = ()
     ignore: Sequence[str] = ()
 
+    @property
+    def looks_for_extras(self) -> bool:
+        """Whether tables and columns that only the database has count: by `strict`, or selected by their own code."""
+        return self.strict or any(self._selects(code) for code in _STRICT)
+
+    def _selects(self, code: str) -> bool:
+        return any(entry.partition(":")[0] in (code, CODES[code][0]) for entry in self.select)
+
     def __post_init__(self) -> None:
+        if isinstance(self.select, str) or isinstance(self.ignore, str):
+            raise ConfigurationError(
+                "rules are a list of texts", seen="one text", expected="such as ['DK213']"
+            )
         for entry in (*self.select, *self.ignore):
             if not _codes(entry):
                 raise ConfigurationError(
@@ -41,8 +54,12 @@ class Rules:
         """The findings that count."""
         return [finding for finding in findings if self._counts(finding)]
 
+    def asks_for(self, finding: Finding) -> bool:
+        """False for what only the database has, unless somebody wants to know."""
+        return finding.code not in _STRICT or self.strict or self._selects(finding.code)
+
     def _counts(self, finding: Finding) -> bool:
-        if finding.code in _STRICT and not self.strict:
+        if not self.asks_for(finding):
             return False
         if self.select and not any(_matches(entry, finding) for entry in self.select):
             return False
@@ -50,14 +67,18 @@ class Rules:
 
 
 def _codes(entry: str) -> list[str]:
-    word = entry.partition(":")[0]
-    if not word:
+    word, colon, place = str(entry).partition(":")
+    if colon and not place:
         return []
-    return [code for code, (name, _) in CODES.items() if code.startswith(word.upper()) or name == word]
+    is_code = re.fullmatch(r"DK\d{1,3}", word.upper())
+    return [
+        code
+        for code, (name, _) in CODES.items()
+        if name == word or (is_code and code.startswith(word.upper()))
+    ]
 
 
 def _matches(entry: str, finding: Finding) -> bool:
     place = entry.partition(":")[2]
-    return finding.code in _codes(entry) and (
-        not place or fnmatchcase(finding.place, place) or fnmatchcase(finding.table, place)
-    )
+    places = (finding.place, finding.table, f"{finding.table}.{finding.part}")
+    return finding.code in _codes(entry) and (not place or any(fnmatchcase(one, place) for one in places))

@@ -41,6 +41,13 @@ def tables_of(classes: Iterable[TableLike]) -> list[Table]:
 
     Raises ConfigurationError for none at all, for something without a table, and for two tables of one name.
     """
+    if not isinstance(classes, Iterable):
+        raise ConfigurationError(
+            "table classes are needed",
+            seen=type(classes).__name__,
+            expected="a list of classes",
+            next_step="pass the kit's .tables",
+        )
     found: dict[str, Table] = {}
     for table in map(table_of, classes):
         if found.setdefault(table.fullname, table) is not table:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Table
 from sqlmodel_framework.base.results import Result
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.base import engine_of
-from sqlmodel_framework.engines.ddl import schemas_of, with_referred
+from sqlmodel_framework.engines.ddl import Statement, schemas_of, with_referred
 from sqlmodel_framework.engines.live import LiveTarget, open_target
 from sqlmodel_framework.engines.reading import PartReading, Places, Reading, TableKey, TableReading
 from sqlmodel_framework.utils.comparisons import COMPARISONS, NAMES_ONLY
@@ -75,15 +75,16 @@ def validate_deployment(
     DeploymentError when it cannot be read.
     """
     started = perf_counter()
-    rules = Rules(strict, tuple(select), tuple(ignore))
+    rules = Rules(strict, select, ignore)
     wanted = tables_of(tables)
-    engine_of(target).refuse_if_absent(target)
+    if isinstance(target, TargetConfig):
+        engine_of(target).refuse_if_absent(target)
     live = open_target(target)
     with live.engine.errors(target, "validate"):
         live.engine.attach_schemas(live, schemas_of(wanted))
         with live.sql.connect() as connection:
             try:
-                expected, findings = _compare(live, connection, wanted, rules)
+                expected, findings, notes = _compare(live, connection, wanted, rules)
             finally:
                 connection.rollback()
     return ValidationResult(
@@ -92,13 +93,14 @@ def validate_deployment(
         findings=findings,
         seconds=perf_counter() - started,
         unverified=_unverified(expected),
+        notes=notes,
         from_cache=expected.from_cache,
     )
 
 
 def _compare(
     live: LiveTarget, connection: Connection, wanted: Sequence[Table], rules: Rules
-) -> tuple[Expected, tuple[Finding, ...]]:
+) -> tuple[Expected, tuple[Finding, ...], tuple[str, ...]]:
     keys = [(table.schema, table.name) for table in wanted]
     places = live.places(connection, wanted)
     with_all = with_referred(wanted)
@@ -114,21 +116,35 @@ def _compare(
         if not _is_equal(expected.reading[key], found.get(key))
     }
     findings = [*compare_readings(named, found, names_only=expected.refusal is not None)]
-    if rules.strict:
+    if rules.looks_for_extras:
         others = live.engine.existing_tables(connection, places) - {(t.schema, t.name) for t in with_all}
         findings.extend(_unexpected_tables(others))
     counting = sorted(rules.apply(findings), key=lambda finding: finding.sort_key)
+    notes = tuple(_notes(statements, len(findings) - len(counting) - _only_strict(findings, rules)))
     named_tables = {table.fullname: table for table in wanted}
     if expected.refusal is not None:
-        return expected, tuple(counting)
+        return expected, tuple(counting), notes
     if not counting:
-        return expected, ()
+        return expected, (), notes
     there = live.engine.existing_free_standing(connection, places)
     missing = [s for s in statements if s.free_standing and not s.makes_again(there)]
     dialect = connection.dialect
-    return expected, with_ddl(
-        counting, named_tables, statements, missing, expected.reading, found, live.engine, dialect
-    )
+    ddl = with_ddl(counting, named_tables, statements, missing, expected.reading, found, live.engine, dialect)
+    return expected, ddl, notes
+
+
+def _only_strict(findings: Sequence[Finding], rules: Rules) -> int:
+    """How many of the findings nobody asked for: they were not left out by a rule."""
+    return sum(not rules.asks_for(finding) for finding in findings)
+
+
+def _notes(statements: Sequence[Statement], left_out: int) -> Iterator[str]:
+    if left_out:
+        yield f"{left_out} finding{'s' if left_out > 1 else ''} left out by select and ignore"
+    for table in sorted({statement.name for statement in statements if statement.custom}):
+        yield (
+            f"{table}: DDL of the kit's own was not run in the scratch place; what it makes is compared as unexpected"
+        )
 
 
 def compare_readings(expected: Reading, found: Reading, *, names_only: bool = False) -> tuple[Finding, ...]:

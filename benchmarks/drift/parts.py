@@ -171,7 +171,7 @@ INDEXES = (
         "unique index removed",
         lambda: _indexed("a", unique=True),
         _indexed,
-        ("DK602", "DK502"),
+        ("DK604", "DK502"),
         part="item_find",
     ),
     Change(

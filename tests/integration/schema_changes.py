@@ -183,7 +183,7 @@ class _Table:
 
     def _added(self) -> Iterator[Change]:
         table = self._table
-        codes = {"unique": "DK501 DK502", "index": f"DK601 DK602 {_UNIQUE}", "check": "DK701 DK702"}
+        codes = {"unique": "DK501 DK502", "index": f"DK601 DK602 DK604 {_UNIQUE}", "check": "DK701 DK702"}
         for kind, code in codes.items():
             for grown in GROWTH[kind](self._schema, table):
                 part = (*_new(table, grown),)[-1]
@@ -209,7 +209,9 @@ class _Table:
         for one in table.indexes:
             names = [one.name]
             left = tuple(other for other in table.indexes if other is not one)
-            yield self._change("index removed", replace(table, indexes=left), f"DK601 DK602 {_UNIQUE}", names)
+            yield self._change(
+                "index removed", replace(table, indexes=left), f"DK601 DK602 DK604 {_UNIQUE}", names
+            )
             renamed = replace(one, name=f"{one.name} new")
             yield self._change("index renamed", replace(table, indexes=(*left, renamed)), "DK801", names)
             others = [replace(one, unique=not one.unique), replace(one, descending=not one.descending)]

@@ -647,7 +647,7 @@ def test_nothing_stays_after_an_interruption(
         if statement.name == "Types":
             raise broken_by
 
-    def interrupted(self: Any, connection: Connection, statements: Any) -> None:
+    def interrupted(self: Any, connection: Connection, statements: Any, *_: Any) -> None:
         who.made += list(connection.execute(SCRATCH_OF_SESSION).scalars())
         execute(self, connection, statements, interrupt)
 

@@ -10,7 +10,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import (
+    DDL,
+    Column,
+    Connection,
+    DateTime,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    event,
+    inspect,
+    text,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError
 
 from sqlmodel_framework import (
     Datakit,
@@ -21,7 +37,7 @@ from sqlmodel_framework import (
     load_datakit,
     validate_deployment,
 )
-from sqlmodel_framework.base.errors import TryAgainError
+from sqlmodel_framework.base.errors import ConfigurationError, TryAgainError
 
 pytestmark = pytest.mark.postgres
 
@@ -339,3 +355,110 @@ def test_a_named_schema_is_compared_under_its_own_name(
     assert finding.code == "DK403"
     assert "REFERENCES sales.shop(id)" in finding.expected
     assert "REFERENCES shop(id)" in finding.found
+
+
+def test_ddl_of_the_kits_own_never_runs_in_a_scratch_place(postgres_database: TargetConfig) -> None:
+    metadata = MetaData()
+    item = Table("item", metadata, Column("id", Integer, primary_key=True, autoincrement=False))
+    for statement in ("CREATE TABLE IF NOT EXISTS audit (id integer)", "SELECT setval('counter', 7)"):
+        event.listen(item, "after_create", DDL(statement))  # type: ignore[no-untyped-call]
+    _in(postgres_database, "CREATE SEQUENCE counter START 500")
+    deploy_data_objects([item], postgres_database, if_exists="skip")
+    _in(postgres_database, "DROP TABLE audit", "SELECT setval('counter', 500)")
+    result = validate_deployment([item], postgres_database)
+    assert result.success
+    assert "DDL of the kit's own" in result.notes[0]
+    with create_engine_for_target(postgres_database).connect() as connection:
+        assert connection.exec_driver_sql("SELECT last_value FROM counter").scalar_one() == 500
+        assert inspect(connection).get_table_names() == ["item"]
+
+
+def test_types_that_others_made(postgres_database: TargetConfig) -> None:
+    metadata = MetaData()
+    item = Table(
+        "item",
+        metadata,
+        Column("mood", postgresql.ENUM("sad", "glad", name="mood", create_type=False)),
+        Column("code", postgresql.DOMAIN("code", Integer, create_type=False)),
+        Column("kind", postgresql.ENUM("a", "b", name="kind", schema="types")),
+    )
+    _in(postgres_database, "CREATE TYPE mood AS ENUM ('sad', 'glad')", "CREATE DOMAIN code AS integer")
+    deploy_data_objects([item], postgres_database)
+    for _ in range(2):
+        assert validate_deployment([item], postgres_database, strict=True).findings == ()
+    _in(postgres_database, "ALTER TYPE mood ADD VALUE 'mad'", "ALTER DOMAIN code ADD CHECK (value > 0)")
+    codes = [finding.code for finding in validate_deployment([item], postgres_database).findings]
+    assert codes == ["DK211", "DK218"]
+
+
+def test_settings_that_change_how_the_server_prints_are_no_drift(postgres_database: TargetConfig) -> None:
+    metadata = MetaData()
+    item = Table(
+        "item",
+        metadata,
+        Column("a", postgresql.INTERVAL, server_default=text("interval '1 day 2 hours'")),
+        Column("b", postgresql.BYTEA, server_default=text("'\\x00ff'::bytea")),
+    )
+    deploy_data_objects([item], postgres_database)
+    assert validate_deployment([item], postgres_database).success
+    name = postgres_database.database
+    _in(
+        postgres_database,
+        f"ALTER DATABASE {name} SET intervalstyle = 'sql_standard'",
+        f"ALTER DATABASE {name} SET bytea_output = 'escape'",
+    )
+    create_engine_for_target(postgres_database).dispose()
+    assert validate_deployment([item], postgres_database).findings == ()
+
+
+def test_a_key_to_a_partitioned_table_is_one_key(postgres_database: TargetConfig) -> None:
+    metadata = MetaData()
+    Table("b", metadata, Column("id", Integer, primary_key=True), postgresql_partition_by="RANGE (id)")
+    Table("a", metadata, Column("b_id", Integer, ForeignKey("b.id")))
+    deploy_data_objects(metadata.tables.values(), postgres_database)
+    _in(postgres_database, "CREATE TABLE b1 PARTITION OF b FOR VALUES FROM (0) TO (10)")
+    assert validate_deployment(metadata.tables.values(), postgres_database, strict=True).findings == ()
+
+
+def test_an_expression_over_an_owned_sequence_is_not_a_serial(postgres_database: TargetConfig) -> None:
+    item = Table("item", MetaData(), Column("id", Integer, primary_key=True))
+    deploy_data_objects([item], postgres_database)
+    _in(postgres_database, "ALTER TABLE item ALTER id SET DEFAULT nextval('item_id_seq') * 10")
+    assert {finding.code for finding in validate_deployment([item], postgres_database).findings} >= {"DK213"}
+
+
+def test_proposed_ddl_keeps_values_as_they_are(postgres_database: TargetConfig) -> None:
+    deployed = Table("item", MetaData(), Column("name", Text), Column("at", DateTime))
+    wanted = Table("item", MetaData(), Column("name", String(5)), Column("at", DateTime(timezone=True)))
+    deploy_data_objects([deployed], postgres_database)
+    _in(postgres_database, "INSERT INTO item VALUES ('too long', '2026-01-02 10:00')")
+    at, name = validate_deployment([wanted], postgres_database).findings
+    with pytest.raises(DBAPIError, match="too long"):
+        _in(postgres_database, *name.ddl)
+    _in(postgres_database, "SET timezone = 'Europe/Berlin'", *at.ddl, "RESET timezone")
+    with create_engine_for_target(postgres_database).connect() as connection:
+        query = "SELECT at AT TIME ZONE 'UTC' = '2026-01-02 10:00' FROM item"
+        assert connection.exec_driver_sql(query).scalar_one() is True
+
+
+def test_a_unique_index_made_by_hand_is_an_error(kit: Datakit, deployed: TargetConfig) -> None:
+    _in(deployed, "CREATE UNIQUE INDEX by_hand ON item (price)")
+    result = validate_deployment(kit.tables, deployed)
+    assert [finding.code for finding in result.findings] == ["DK604"]
+    assert not result.success
+
+
+def test_what_rules_leave_out_is_said(kit: Datakit, deployed: TargetConfig) -> None:
+    _in(deployed, "CREATE INDEX by_hand ON item (price)", "CREATE TABLE theirs (id integer)")
+    assert validate_deployment(kit.tables, deployed).notes == ()
+    result = validate_deployment(kit.tables, deployed, ignore=["DK602:item.by_hand"])
+    assert result.findings == ()
+    assert result.notes == ("1 finding left out by select and ignore",)
+    (finding,) = validate_deployment(kit.tables, deployed, select=["DK103"]).findings
+    assert finding.table == "theirs"
+
+
+@pytest.mark.parametrize("entry", ["D", "DK", "d", "DK999", "", "DK602:", "nothing", "DK2 "])
+def test_a_rule_that_names_nothing_is_refused(kit: Datakit, deployed: TargetConfig, entry: str) -> None:
+    with pytest.raises(ConfigurationError, match="a rule names no kind of finding"):
+        validate_deployment(kit.tables, deployed, ignore=[entry])

@@ -758,7 +758,10 @@ def test_autoincrement_does_not_start_again(connection: Connection) -> None:
     ):
         connection.exec_driver_sql(statement)
     assert connection.exec_driver_sql("SELECT id FROM item").scalars().all() == [42]
-    assert connection.exec_driver_sql("SELECT name FROM sqlite_sequence").scalars().all() == ["item"]
+    assert connection.exec_driver_sql("SELECT name FROM sqlite_sequence").scalars().all() == [
+        "item__before",
+        "item",
+    ]
 
 
 def test_a_rebuild_in_a_schema(connection: Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sqlmodel_framework.engines.reading import TableReading
 from sqlmodel_framework.utils.comparisons.parts import Parts, compare_parts
@@ -14,5 +15,7 @@ _PARTS = Parts("index", missing="DK601")
 
 
 def compare_indexes(table: str, expected: TableReading, found: TableReading) -> Iterator[Finding]:
-    """Find those that are missing, changed, or there without the class knowing."""
-    yield from compare_parts(_PARTS, table, expected.indexes, found.indexes)
+    """Find those that are missing, changed, or there without the class knowing; a unique one of these refuses rows."""
+    for finding in compare_parts(_PARTS, table, expected.indexes, found.indexes):
+        refuses_rows = finding.code == _PARTS.unexpected and finding.found.startswith("UNIQUE ")
+        yield replace(finding, code="DK604") if refuses_rows else finding

@@ -25,7 +25,7 @@ FORMAT_VERSION = 1
 
 @dataclass
 class TargetReport:
-    """What was done on one target; None where it was not asked for or not reached."""
+    """What was done on one target; None where it was not asked for or not reached. `validating`: nothing was to be deployed."""
 
     target: str
     address: str
@@ -33,6 +33,7 @@ class TargetReport:
     validation: ValidationResult | None = None
     cleanup: CleanupResult | None = None
     error: DatakitError | None = None
+    validating: bool = False
 
     @property
     def exit_code(self) -> int:

@@ -113,6 +113,10 @@ EXPLANATIONS: dict[str, tuple[str, str]] = {
         "The index is there, with other columns, order, uniqueness, method, condition or included columns.",
         "Create the expected index, then drop the old one.",
     ),
+    "DK604": (
+        "The table has a unique index that the class does not have: it refuses rows that the class allows.",
+        "Add it to the class, or drop it.",
+    ),
     "DK701": (
         "The table lacks a CHECK constraint of the class.",
         "Correct the rows that break it, then add the constraint.",

@@ -50,7 +50,7 @@ def _steps(report: TargetReport) -> Iterator[str]:
     if report.cleanup is not None:
         yield f"cleaned up: {count(len(report.cleanup.dropped), 'table')} dropped"
     if isinstance(report.error, DeploymentError) and report.deployment is None:
-        yield "not deployed"
+        yield "not validated" if report.validating else "not deployed"
 
 
 def _outcome(validation: ValidationResult) -> str:
