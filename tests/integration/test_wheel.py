@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -80,6 +83,13 @@ def test_the_wheel_runs_without_extras(wheel: Path, tmp_path: Path, write_kit: C
         deployed = run("deploy", path, "--target", "sqlite_memory", "--validate")
         assert deployed.returncode == 0, deployed.stderr
         assert "no difference" in deployed.stdout
+    with closing(sqlite3.connect(tmp_path / "theirs.db")) as theirs:
+        theirs.execute("CREATE TABLE one (id INTEGER PRIMARY KEY NOT NULL, extra TEXT)")
+    assert run("validate", str(kit), "--url", "sqlite:///theirs.db").returncode == 0
+    strict = run("validate", str(kit), "--url", "sqlite:///theirs.db", "--strict", "--format", "json")
+    assert strict.returncode == 4
+    (finding,) = json.loads(strict.stdout)["targets"][0]["validation"]["findings"]
+    assert finding["ddl"] == ["ALTER TABLE one DROP COLUMN extra"]
     assert run("--help").returncode == 0
     embedded = run("deploy", str(kit), "--target", "postgres_embedded")
     assert embedded.returncode == 1
