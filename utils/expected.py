@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Table
 
 from sqlmodel_framework._version import __version__
 from sqlmodel_framework.base.errors import NoScratchPlaceError
-from sqlmodel_framework.engines.ddl import Statement
+from sqlmodel_framework.engines.ddl import SchemaMap, Statement
 from sqlmodel_framework.engines.live import LiveTarget
 from sqlmodel_framework.engines.reading import ColumnReading, PartReading, Reading, TableReading
 
@@ -39,14 +39,19 @@ class Expected:
 
 
 def expected_reading(
-    live: LiveTarget, connection: Connection, tables: Sequence[Table], statements: Sequence[Statement]
+    live: LiveTarget,
+    connection: Connection,
+    tables: Sequence[Table],
+    statements: Sequence[Statement],
+    places: SchemaMap,
 ) -> Expected:
     """Read the tables in a scratch place; the same DDL on the same server is read once.
 
-    `statements` are the DDL of the tables. The cache's key is a hash of them, of the server's version and of all settings
+    `statements` are the DDL of the tables, which stand in `places`. The cache's key is a hash of them, of the server's version and of all settings
     that it prints tables by, so an entry is never stale; an unreadable one is made again.
     """
-    key = _key(live, connection, tables, statements)
+    settings = live.engine.reading_key(connection, places)
+    key = _key(live, connection, settings, tables, statements)
     cached = _load(key)
     if cached is not None and all((table.schema, table.name) in cached for table in tables):
         return Expected(cached, from_cache=True)
@@ -71,13 +76,17 @@ def _names_of(table: Table) -> TableReading:
 
 
 def _key(
-    live: LiveTarget, connection: Connection, tables: Sequence[Table], statements: Sequence[Statement]
+    live: LiveTarget,
+    connection: Connection,
+    settings: str,
+    tables: Sequence[Table],
+    statements: Sequence[Statement],
 ) -> str:
     parts = [
         f"{__version__} {_FORMAT}",
         live.engine.kind,
         str(connection.dialect.server_version_info),
-        live.engine.reading_key(connection, live.places(connection, tables)),
+        settings,
         *(f"{table.schema}.{table.name}" for table in tables),
         *(statement.text for statement in statements),
     ]

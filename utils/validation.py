@@ -102,14 +102,14 @@ def _compare(
     live: LiveTarget, connection: Connection, wanted: Sequence[Table], rules: Rules
 ) -> tuple[Expected, tuple[Finding, ...], tuple[str, ...]]:
     keys = [(table.schema, table.name) for table in wanted]
-    places = live.places(connection, wanted)
     with_all = with_referred(wanted)
+    places = live.places(connection, with_all)
     with ThreadPoolExecutor(1) as pool:
         # Writing the DDL is Python's work, reading is mostly the server's.
         rendering = pool.submit(live.engine.render, with_all, connection.dialect)
         found = live.engine.read(connection, keys, Places(places))
         statements = rendering.result()
-    expected = expected_reading(live, connection, with_all, statements)
+    expected = expected_reading(live, connection, with_all, statements, places)
     named = {
         key: _with_given_names(expected.reading[key], table)
         for key, table in zip(keys, wanted, strict=True)
@@ -117,7 +117,9 @@ def _compare(
     }
     findings = [*compare_readings(named, found, names_only=expected.refusal is not None)]
     if rules.looks_for_extras:
-        others = live.engine.existing_tables(connection, places) - {(t.schema, t.name) for t in with_all}
+        others = live.engine.existing_tables(connection, live.places(connection, wanted)) - {
+            (t.schema, t.name) for t in with_all
+        }
         findings.extend(_unexpected_tables(others))
     counting = sorted(rules.apply(findings), key=lambda finding: finding.sort_key)
     notes = tuple(_notes(statements, len(findings) - len(counting) - _only_strict(findings, rules)))
