@@ -220,8 +220,7 @@ class TargetEngine(ABC):
         A scratch place takes no `custom` DDL: it may name the real tables.
         """
         rendered = self.render(tables, connection.dialect, schema_map)
-        wanted = [s for s in rendered if not s.makes_again(existing) and (custom or not s.custom)]
-        self.execute(connection, wanted, done)
+        self.execute(connection, [s for s in rendered if s.is_wanted(existing, custom=custom)], done)
 
     def execute(
         self,

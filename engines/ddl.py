@@ -49,6 +49,10 @@ class Statement:
         """The kind of object this makes beside a table, such as TYPE; None for tables and their parts."""
         return _FREE_STANDING.get(self.element)
 
+    def is_wanted(self, existing: Container[tuple[str | None, str]], *, custom: bool) -> bool:
+        """Whether a creation runs this: not what is there already, and DDL of the kit's own only where `custom` says so."""
+        return not self.makes_again(existing) and (custom or not self.custom)
+
     def makes_again(self, existing: Container[tuple[str | None, str]]) -> bool:
         """Whether this makes a type or sequence that is among these already."""
         return self.free_standing is not None and (self.schema, self.name) in existing

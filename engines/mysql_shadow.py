@@ -144,7 +144,7 @@ def _create_copies(of: TargetEngine, scratch: Connection, plan: _Plan, tables: S
     statements = of.render(tables, dialect)
     quote = scratch.dialect.identifier_preparer.quote
     scratch.exec_driver_sql(f"DROP TABLE IF EXISTS {', '.join(map(quote, plan.tables.values()))}")
-    of.execute(scratch, [statement for statement in statements if not statement.custom])
+    of.execute(scratch, [statement for statement in statements if statement.is_wanted((), custom=False)])
     schemas: dict[str | None, str | None] = dict.fromkeys([None, *sorted(schemas_of(tables))], default)
     constraints |= {made: name for name, made in plan.sequences.items()}
     return Scratch(scratch, CopyPlaces(schemas, plan.tables, constraints), _note(scratch, schemas))

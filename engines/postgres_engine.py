@@ -206,8 +206,7 @@ class PostgresEngine(TargetEngine):
         with ThreadPoolExecutor(1) as pool:
             writing = pool.submit(write)
             for batch in _batches(queue):
-                wanted = [s for s in batch if not s.makes_again(existing) and (custom or not s.custom)]
-                self.execute(connection, wanted, done)
+                self.execute(connection, [s for s in batch if s.is_wanted(existing, custom=custom)], done)
             writing.result()
 
     def execute(

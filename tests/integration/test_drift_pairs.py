@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table
@@ -11,25 +10,9 @@ from sqlalchemy import Column, Integer, MetaData, Table
 from sqlmodel_framework import TargetConfig, validate_deployment
 from sqlmodel_framework.benchmarks.drift.changes import CHANGES, TRAPS
 from sqlmodel_framework.benchmarks.drift.pairs import Change, item, typed
-from sqlmodel_framework.benchmarks.drift.places import Place, place_of, place_on
+from sqlmodel_framework.benchmarks.drift.places import Place, place_on
 from sqlmodel_framework.benchmarks.drift.traps import Trap
 from sqlmodel_framework.utils.findings import CODES, Finding
-
-SERVERS = [
-    pytest.param("sqlite_memory", marks=pytest.mark.sqlite),
-    pytest.param("postgres_server", marks=pytest.mark.postgres),
-    pytest.param("mysql_server", marks=pytest.mark.mysql),
-]
-
-
-@pytest.fixture(scope="session", params=SERVERS)
-def place(request: pytest.FixtureRequest) -> Iterator[Place]:
-    """One database of a server for all tests here; each test leaves it empty."""
-    with ExitStack() as opened:
-        if request.param == "sqlite_memory":
-            yield opened.enter_context(place_of(request.param))
-        else:
-            yield opened.enter_context(place_on(request.getfixturevalue(request.param)))
 
 
 def findings(place: Place, metadata: MetaData, *, strict: bool = False) -> tuple[Finding, ...]:

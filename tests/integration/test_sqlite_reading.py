@@ -22,6 +22,7 @@ from sqlmodel_framework import (
     ConfigurationError,
     DeploymentError,
     TryAgainError,
+    cleanup_test_target,
     create_custom_target,
     deploy_data_objects,
     load_datakit,
@@ -472,11 +473,16 @@ def test_validating_creates_no_file(tmp_path: Path, write_kit: Callable[..., Pat
     assert not file.exists()
 
 
-def test_a_target_that_deployed_may_validate_after_cleanup(tmp_path: Path) -> None:
-    engine = SQLiteEngine()
+def test_a_target_that_deployed_may_validate_after_cleanup(
+    tmp_path: Path, write_kit: Callable[..., Path]
+) -> None:
+    kit = load_datakit(write_kit("kit", ONE))
     target = create_custom_target("sqlite", str(tmp_path / "kit.db"))
-    engine.start(target)
-    engine.refuse_if_absent(target)
+    deploy_data_objects(kit.tables, target)
+    cleanup_test_target(target)
+    assert not (tmp_path / "kit.db").exists()
+    assert {finding.code for finding in validate_deployment(kit.tables, target).findings} == {"DK101"}
+    target.close()
 
 
 def test_a_locked_database_is_worth_another_try(tmp_path: Path, write_kit: Callable[..., Path]) -> None:

@@ -342,7 +342,10 @@ def test_documents_follow_the_schema() -> None:
 
 
 def test_a_plan_follows_the_schema() -> None:
-    valid(json.dumps({"format_version": 1, "datakit": "shop", "plan": {"here": ["CREATE TABLE a (id INT)"]}}))
+    plan = {"format_version": 1, "datakit": "shop", "plan": {"here": ["CREATE TABLE a (id INT)"]}}
+    assert valid(json.dumps(plan)) == plan
+    with pytest.raises(ValidationError):
+        valid(json.dumps({**plan, "plan": {"here": "CREATE TABLE a (id INT)"}}))
 
 
 @pytest.mark.parametrize(
