@@ -28,11 +28,15 @@ from sqlmodel_framework.scripts.console import (
 )
 from sqlmodel_framework.scripts.options import (
     DatabaseName,
+    Format,
     Host,
     KitPath,
     ListTargets,
+    LogFrom,
+    OutputFile,
     Password,
     Port,
+    Quiet,
     TargetNames,
     TargetType,
     Url,
@@ -85,18 +89,12 @@ def deploy(
     plan: Annotated[
         bool, typer.Option("--plan", help="Print the DDL for each target and change nothing.")
     ] = False,
-    output_format: Annotated[
-        OutputFormat, typer.Option("--format", help="Result on stdout.")
-    ] = OutputFormat.text,
-    output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the result to a file, whole or not at all.")
-    ] = None,
+    output_format: Format = OutputFormat.text,
+    output: OutputFile = None,
     list_targets: ListTargets = False,
-    log_level: Annotated[
-        LogLevel, typer.Option(help="Log on stderr; DEBUG shows tracebacks.")
-    ] = LogLevel.WARNING,
+    log_level: LogFrom = LogLevel.WARNING,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name every table.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")] = False,
+    quiet: Quiet = False,
 ) -> int:
     """Deploy the tables of a datakit to sqlite_memory or the targets named, and validate them.
 

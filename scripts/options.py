@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sqlmodel_framework.scripts.console import OutputFormat, print_lines
+from sqlmodel_framework.scripts.console import LogLevel, OutputFormat, print_lines
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sqlmodel_framework.config.targets import TargetConfig
     from sqlmodel_framework.utils.discovery import Datakit
     from sqlmodel_framework.utils.reports import TargetReport
@@ -19,11 +18,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DatabaseName",
+    "Format",
     "Host",
     "KitPath",
     "ListTargets",
+    "LogFrom",
+    "OutputFile",
     "Password",
     "Port",
+    "Quiet",
     "TargetNames",
     "TargetType",
     "Url",
@@ -80,6 +83,14 @@ ListTargets = Annotated[
     bool,
     typer.Option("--list-targets", callback=_list_targets, is_eager=True, help="List the targets and end."),
 ]
+
+Format = Annotated[OutputFormat, typer.Option("--format", help="Result on stdout.")]
+OutputFile = Annotated[
+    Path | None,
+    typer.Option("--output", metavar="FILE", help="Write the result to a file, whole or not at all."),
+]
+LogFrom = Annotated[LogLevel, typer.Option("--log-level", help="Log on stderr; DEBUG shows tracebacks.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")]
 
 
 def chosen_targets(

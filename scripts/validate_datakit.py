@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,11 +16,15 @@ from sqlmodel_framework.scripts.console import (
 )
 from sqlmodel_framework.scripts.options import (
     DatabaseName,
+    Format,
     Host,
     KitPath,
     ListTargets,
+    LogFrom,
+    OutputFile,
     Password,
     Port,
+    Quiet,
     TargetNames,
     TargetType,
     Url,
@@ -70,20 +73,14 @@ def validate(
     ignore: Annotated[
         list[str] | None, typer.Option(metavar="CODE", help="Not these findings; written like --select.")
     ] = None,
-    output_format: Annotated[
-        OutputFormat, typer.Option("--format", help="Result on stdout.")
-    ] = OutputFormat.text,
-    output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the result to a file, whole or not at all.")
-    ] = None,
+    output_format: Format = OutputFormat.text,
+    output: OutputFile = None,
     list_targets: ListTargets = False,
-    log_level: Annotated[
-        LogLevel, typer.Option(help="Log on stderr; DEBUG shows tracebacks.")
-    ] = LogLevel.WARNING,
+    log_level: LogFrom = LogLevel.WARNING,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Statements that would mend it, in the format github too.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")] = False,
+    quiet: Quiet = False,
 ) -> int:
     """Say how a database differs from the classes of a datakit, and which DDL would mend it. Nothing is changed in it.
 

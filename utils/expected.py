@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -20,6 +19,7 @@ from sqlmodel_framework.base.errors import NoScratchPlaceError
 from sqlmodel_framework.engines.ddl import SchemaMap, Statement
 from sqlmodel_framework.engines.live import LiveTarget
 from sqlmodel_framework.engines.reading import ColumnReading, PartReading, Reading, TableReading
+from sqlmodel_framework.utils.whole_file import replace_whole
 
 __all__ = ["Expected", "cache_folder", "expected_reading"]
 
@@ -47,8 +47,8 @@ def expected_reading(
 ) -> Expected:
     """Read the tables in a scratch place; the same DDL on the same server is read once.
 
-    `statements` are the DDL of the tables, which stand in `places`. The cache's key is a hash of them, of the server's version and of all settings
-    that it prints tables by, so an entry is never stale; an unreadable one is made again.
+    `statements` are the DDL of the tables, which stand in `places`. The cache's key is a hash of them, of the server's
+    version and of all settings that it prints tables by; an entry that cannot be read is made again.
     """
     settings = live.engine.reading_key(connection, places)
     key = _key(live, connection, settings, tables, statements)
@@ -116,16 +116,7 @@ def _save(key: str, reading: Reading) -> None:
     try:
         path = _file(key)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=".", delete=False, encoding="utf-8"
-        ) as file:
-            try:
-                json.dump(document, file)
-                file.close()
-                Path(file.name).replace(path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        replace_whole(path, json.dumps(document).encode())
         _forget_oldest(path.parent)
     except (OSError, RuntimeError) as exc:
         _log.debug("the expected reading is not kept: %s", exc)

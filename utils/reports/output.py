@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlmodel_framework.base.errors import StorageError
+from sqlmodel_framework.utils.whole_file import replace_whole
 
 __all__ = ["write_output"]
 
@@ -47,23 +47,12 @@ def _is_stream(path: Path | str) -> bool:
 def _replace(path: Path, content: bytes) -> None:
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    temporary = path.parent / f".datakit-{secrets.token_hex(8)}.tmp"
-    # Not tempfile: its files are for the owner alone, whatever the umask.
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        _write(descriptor, content, durable=True)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    replace_whole(path, content)
 
 
-def _write(descriptor: int, content: bytes, *, durable: bool = False) -> None:
+def _write(descriptor: int, content: bytes) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
-        file.flush()
-        if durable:
-            os.fsync(descriptor)
 
 
 @contextmanager
