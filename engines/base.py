@@ -156,8 +156,10 @@ class TargetEngine(ABC):
     def default_schema(self, connection: Connection) -> str | None:
         """The schema that tables without one stand in, by the name reflection takes."""
 
-    def attach_schemas(self, live: LiveTarget, schemas: Iterable[str]) -> None:  # noqa: B027 - most need nothing
-        """Make named schemas reachable on every connection, where the database needs that."""
+    def attach_schemas(  # noqa: B027 - most need nothing
+        self, live: LiveTarget, schemas: Iterable[str], *, create: bool = True
+    ) -> None:
+        """Make named schemas reachable on every connection, where the database needs that; `create` those that are not there."""
 
     @abstractmethod
     def missing_schemas(self, connection: Connection, schemas: Iterable[str]) -> list[str]:

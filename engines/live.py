@@ -31,13 +31,16 @@ __all__ = [
 
 @dataclass
 class LiveTarget:
-    """A target in use. `created` records what deployments made; `attached_schemas` what SQLite attaches."""
+    """A target in use. `created` records what deployments made; `attached_schemas` what SQLite attaches,
+    `absent_schemas` those of them whose file is not there: an empty database in memory stands in.
+    """
 
     target: TargetConfig
     engine: TargetEngine
     sql: Engine = field(init=False)
     created: Created = field(default_factory=Created)
     attached_schemas: set[str] = field(default_factory=set)
+    absent_schemas: set[str] = field(default_factory=set)
 
     def places(self, connection: Connection, tables: Sequence[Table]) -> SchemaMap:
         """Where the schemas of these tables stand on this target."""

@@ -8,6 +8,7 @@ process that was killed: the next shadow drops it. The hour is for clusters, whe
 from __future__ import annotations
 
 import copy
+import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -27,6 +28,8 @@ from sqlmodel_framework.engines.mysql_catalogue import CopyPlaces, default_colla
 from sqlmodel_framework.engines.reading import Places, TableKey
 
 __all__ = ["SHADOW_PREFIX", "make_shadow"]
+
+_log = logging.getLogger(__name__)
 
 SHADOW_PREFIX = "datakit_shadow_"
 """Databases and tables of such a name are scratch places."""
@@ -78,9 +81,14 @@ def make_shadow(
         finally:
             # A connection of its own: the one above may be broken, by Ctrl-C for instance.
             scratch.invalidate()
-            with suppress(DBAPIError), engine.connect() as fresh:
-                _end_session(fresh, session, plan.lock)
-                _drop(fresh, plan.databases.values(), plan.tables.values(), plan.sequences.values())
+            try:
+                with engine.connect() as fresh:
+                    _end_session(fresh, session, plan.lock)
+                    _drop(fresh, plan.databases.values(), plan.tables.values(), plan.sequences.values())
+            except DBAPIError as exc:
+                # Not an error of what was done in the scratch place; the next shadow drops what is abandoned.
+                left = sorted({*plan.databases.values(), *plan.tables.values()})
+                _log.warning("scratch places stay for now: %s (error %s)", ", ".join(left), _number(exc))
 
 
 def _create(of: TargetEngine, scratch: Connection, plan: _Plan, tables: Sequence[Table]) -> Scratch:

@@ -35,14 +35,14 @@ def scratch_place(connection: Connection, tables: Sequence[Table], create: Creat
     """
     savepoint = connection.begin_nested()
     try:
-        try:
-            places = _own_schemas(connection, tables, create)
-        except (DBAPIError, psycopg2.Error) as exc:
-            if not _refuses_a_place(exc):
-                raise
+        places = _own_schemas(connection, tables)
+        if places is None:
             savepoint.rollback()
             savepoint = connection.begin_nested()
             places = _temporary_schema(connection, tables, create)
+        else:
+            _create_types_made_elsewhere(connection, tables, places)
+            create(connection, tables, places)
         yield Scratch(connection, Places(places))
     finally:
         savepoint.rollback()
@@ -55,19 +55,23 @@ def search_only(connection: Connection, schemas: Sequence[str | None]) -> None:
     connection.execute(text("SELECT set_config('search_path', :path, true)"), {"path": path})
 
 
-def _own_schemas(connection: Connection, tables: Sequence[Table], create: Create) -> SchemaMap:
+def _own_schemas(connection: Connection, tables: Sequence[Table]) -> SchemaMap | None:
+    """Schemas for the tables, first on the search path; None where the user may create none, or the server is read-only."""
     token = uuid4().hex[:8]
     schemas: list[str | None] = [None, *sorted(schemas_of(tables))]
     places = {schema: f"datakit_shadow_{token}_{number}" for number, schema in enumerate(schemas)}
-    for place in places.values():
-        connection.execute(CreateSchema(place))
+    try:
+        for place in places.values():
+            connection.execute(CreateSchema(place))
+    except DBAPIError as exc:
+        if isinstance(exc.orig, _NO_PLACE):
+            return None
+        raise
     # Defaults and checks of the classes may name types and sequences of theirs without a schema.
     connection.execute(
         text("SELECT set_config('search_path', :first || ', ' || current_setting('search_path'), true)"),
         {"first": places[None]},
     )
-    _create_types_made_elsewhere(connection, tables, places)
-    create(connection, tables, places)
     return places
 
 
@@ -94,15 +98,11 @@ def _temporary_schema(connection: Connection, tables: Sequence[Table], create: C
     try:
         create(connection, tables, {None: "pg_temp"})
     except psycopg2.Error as exc:
-        if _refuses_a_place(exc):
+        if isinstance(exc, _NO_PLACE):
             raise _no_place("neither a schema nor a temporary table can be created", exc) from exc
         raise
     place = connection.execute(text("SELECT pg_my_temp_schema()::regnamespace::text")).scalar_one()
     return {None: str(place)}
-
-
-def _refuses_a_place(exc: DBAPIError | psycopg2.Error) -> bool:
-    return isinstance(exc.orig if isinstance(exc, DBAPIError) else exc, _NO_PLACE)
 
 
 def _no_place(why: str, refusal: psycopg2.Error | None) -> NoScratchPlaceError:

@@ -108,19 +108,21 @@ class SQLiteEngine(TargetEngine):
     def default_schema(self, connection: Connection) -> str | None:
         return None
 
-    def attach_schemas(self, live: LiveTarget, schemas: Iterable[str]) -> None:
+    def attach_schemas(self, live: LiveTarget, schemas: Iterable[str], *, create: bool = True) -> None:
         """Attach a database for each named schema on every connection from now on."""
-        new = set(schemas) - live.attached_schemas
-        if not new:
+        wanted, target = set(schemas), live.target
+        absent = set() if create or target.conn_method != "file" else _without_file(target, wanted)
+        waiting = live.absent_schemas & wanted
+        if wanted <= live.attached_schemas and waiting == absent:
             return
-        database = str(live.target.database)
-        for schema in new:
-            if live.target.conn_method == "file":
-                _remove_when_done(live.target, _schema_file(Path(database), schema))
+        for schema in (wanted - live.attached_schemas | waiting) - absent:
+            if target.conn_method == "file":
+                _remove_when_done(target, _schema_file(Path(str(target.database)), schema))
             else:
-                _keep_alive(live.target, _uri(f"{database}-{schema}"))
-        # A new set: connections of other threads may be going over the old one.
-        live.attached_schemas = live.attached_schemas | new
+                _keep_alive(target, _uri(f"{target.database}-{schema}"))
+        # New sets: connections of other threads may be going over the old ones.
+        live.attached_schemas = live.attached_schemas | wanted
+        live.absent_schemas = live.absent_schemas - wanted | absent
         live.sql.dispose()
 
     def missing_schemas(self, connection: Connection, schemas: Iterable[str]) -> list[str]:
@@ -302,24 +304,29 @@ def _configure(engine: Engine, target: TargetConfig) -> None:
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
         for schema in sorted(live.attached_schemas):
-            _attach(raw, target, schema)
+            _attach(raw, target, schema, absent=schema in live.absent_schemas)
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN")
 
 
-def _attach(raw: Any, target: TargetConfig, schema: str) -> None:
+def _attach(raw: Any, target: TargetConfig, schema: str, *, absent: bool) -> None:
     quoted = '"' + schema.replace('"', '""') + '"'
     database = str(target.database)
-    place = (
-        _uri(f"{database}-{schema}")
-        if target.conn_method == "memory"
-        else str(_schema_file(Path(database), schema))
-    )
+    place = str(_schema_file(Path(database), schema))
+    if absent:
+        place = ":memory:"
+    elif target.conn_method == "memory":
+        place = _uri(f"{database}-{schema}")
     cursor = raw.cursor()
     cursor.execute(f"ATTACH DATABASE ? AS {quoted}", (place,))
     cursor.close()
+
+
+def _without_file(target: TargetConfig, schemas: Iterable[str]) -> set[str]:
+    database = Path(str(target.database))
+    return {schema for schema in schemas if not _schema_file(database, schema).exists()}
 
 
 def _schema_file(path: Path, schema: str) -> Path:

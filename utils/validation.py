@@ -81,7 +81,7 @@ def validate_deployment(
         engine_of(target).refuse_if_absent(target)
     live = open_target(target)
     with live.engine.errors(target, "validate"):
-        live.engine.attach_schemas(live, schemas_of(wanted))
+        live.engine.attach_schemas(live, schemas_of(wanted), create=False)
         with live.sql.connect() as connection:
             try:
                 expected, findings, notes = _compare(live, connection, wanted, rules)

@@ -498,6 +498,21 @@ def test_a_locked_database_is_worth_another_try(tmp_path: Path, write_kit: Calla
             assert not validate_deployment(kit.tables, target).success
 
 
+def test_a_schema_whose_file_is_missing_is_found_empty_and_stays_missing(
+    tmp_path: Path, write_kit: Callable[..., Path]
+) -> None:
+    in_schema = "    __table_args__ = {'schema': 'sales'}\n    id: int = Field(primary_key=True)\n"
+    kit = load_datakit(write_kit("kit", {"one.py": "class One(SQLModel, table=True):\n" + in_schema}))
+    sqlite3.connect(tmp_path / "kit.db").execute("CREATE TABLE mine (id INTEGER)").connection.close()
+    with create_custom_target("sqlite", str(tmp_path / "kit.db")) as target:
+        found = validate_deployment(kit.tables, target).findings
+        assert [(finding.code, finding.table) for finding in found] == [("DK101", "sales.one")]
+        assert [path.name for path in tmp_path.glob("*.db")] == ["kit.db"]
+        deploy_data_objects(kit.tables, target, if_exists="skip")
+        assert (tmp_path / "kit.sales.db").exists()
+        assert validate_deployment(kit.tables, target).success
+
+
 @pytest.mark.parametrize("mode", ["DELETE", "WAL"])
 def test_a_read_only_folder_is_validated_and_stays_as_it_is(
     mode: str, tmp_path: Path, write_kit: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
