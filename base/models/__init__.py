@@ -2,7 +2,7 @@
 
 from sqlmodel_framework.base.models.bronze import BronzeMetadata
 from sqlmodel_framework.base.models.columns import MetadataColumns, time_field
-from sqlmodel_framework.base.models.contract import Contract, contract_of
+from sqlmodel_framework.base.models.contract import ColumnContract, Contract, contract_of
 from sqlmodel_framework.base.models.mixins import (
     ReferenceTable,
     ReferenceTableMixin,
@@ -16,6 +16,7 @@ from sqlmodel_framework.base.models.utc import UTCDateTime, utc_now
 
 __all__ = [
     "BronzeMetadata",
+    "ColumnContract",
     "Contract",
     "MetadataColumns",
     "ReferenceTable",

@@ -1,124 +1,294 @@
-"""What a table class says about its rows, as an Arrow schema."""
+"""What a table class says about its rows: the one reading of the class that lint, proof, generation and landing share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, types
-from sqlmodel import SQLModel
+from sqlalchemy import CheckConstraint, Column, Index, Table, UniqueConstraint, types
+from sqlalchemy.sql.elements import ColumnElement, TextClause
+from sqlalchemy.types import TypeEngine
 
 from sqlmodel_framework.base.errors import ConfigurationError
 from sqlmodel_framework.base.models.columns import metadata_column_names
+from sqlmodel_framework.base.models.families import Family, arrow_type, family_of, plain_type
+from sqlmodel_framework.base.models.limits import Limits, limits_of
+from sqlmodel_framework.base.models.tables import TableLike, is_table_class, table_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Contract", "contract_of"]
+__all__ = ["CheckRule", "ColumnContract", "Contract", "ForeignKeyRule", "contract_of"]
+
+_NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class ColumnContract:
+    """What a class says about one column.
+
+    `field` is the attribute of the class, None in a table without one. `family` is None for a type that the framework
+    does not know. `max_length` counts characters of texts and bytes of binaries. `minimum` and `maximum` are inclusive;
+    they hold the range of the type where it has one (whole numbers, decimals with digits) and the limits of the field.
+    `choices` are the values that are allowed, as they are stored: names of enum members. `limits` are the field's own, as
+    written; `declared_length` is the column's. A `computed` column is never written.
+    """
+
+    name: str
+    field: str | None
+    column: Column[Any]
+    family: Family | None
+    nullable: bool
+    is_metadata: bool
+    limits: Limits
+    declared_length: int | None
+    min_length: int | None
+    max_length: int | None
+    precision: int | None
+    scale: int | None
+    minimum: Any
+    maximum: Any
+    choices: tuple[Any, ...] | None
+
+    @property
+    def sql_type(self) -> TypeEngine[Any]:
+        """The type below decorators."""
+        return plain_type(self.column.type)
+
+    @property
+    def computed(self) -> bool:
+        """Whether the database works the value out."""
+        return self.column.computed is not None
+
+    @property
+    def time_zone(self) -> bool:
+        """Whether values are points in time, not wall-clock times."""
+        return bool(getattr(self.sql_type, "timezone", False))
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """The Arrow form of the values. Raises ConfigurationError for a type that has none."""
+        if self.family is None:
+            raise ConfigurationError(
+                "a column type has no Arrow form",
+                where=f"table {self.column.table.fullname}, column {self.name}",
+                seen=repr(self.column.type),
+            )
+        return arrow_type(self.family, self.sql_type)
+
+
+@dataclass(frozen=True)
+class ForeignKeyRule:
+    """Columns whose values must stand in the `referred` columns of another table (or of the same), or be null."""
+
+    columns: tuple[str, ...]
+    table: str
+    referred: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CheckRule:
+    """A CHECK constraint. `columns` are those that it names as expressions; none where it is plain text."""
+
+    name: str | None
+    condition: TextClause | ColumnElement[Any]
+    columns: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Contract:
-    """A table class read as a contract.
+    """A table class read as a contract: one row of the table is what it speaks of.
 
-    `schema` has one non-nullable field for each NOT NULL column, in table order. `business_columns` are those without
-    the framework's metadata columns.
+    `columns` stand in table order. `unique_keys` are those beside the primary key, from constraints and from unique
+    indexes over whole columns and all rows. All rules are sorted.
     """
 
     table: str
-    schema: pa.Schema
+    columns: Mapping[str, ColumnContract]
     primary_key: tuple[str, ...]
-    business_columns: tuple[str, ...]
+    unique_keys: tuple[tuple[str, ...], ...]
+    foreign_keys: tuple[ForeignKeyRule, ...]
+    checks: tuple[CheckRule, ...]
 
-
-def contract_of(table_class: type[SQLModel]) -> Contract:
-    """Read the contract of a table class. Raises ConfigurationError for a class without a table or a type without an Arrow form."""
-    import pyarrow as pa
-
-    table = getattr(table_class, "__table__", None)
-    if table is None:
-        raise ConfigurationError(
-            f"{table_class.__name__} is not a table class", next_step="declare it with table=True"
-        )
-    fields = [
-        pa.field(column.name, _arrow_type(column), nullable=bool(column.nullable)) for column in table.columns
-    ]
-    stamps = metadata_column_names(table_class)
-    return Contract(
-        table=str(table.fullname),
-        schema=pa.schema(fields),
-        primary_key=tuple(column.name for column in table.primary_key.columns),
-        business_columns=tuple(column.name for column in table.columns if column.key not in stamps),
-    )
-
-
-def _arrow_type(column: Column[Any]) -> pa.DataType:
-    sql_type = _plain_type(column.type)
-    for kind, arrow_type in _ARROW_TYPES:
-        if isinstance(sql_type, kind):
-            return arrow_type(sql_type)
-    raise ConfigurationError(
-        "a column type has no Arrow form",
-        where=f"table {column.table.fullname}, column {column.name}",
-        seen=repr(column.type),
-    )
-
-
-def _plain_type(sql_type: types.TypeEngine[Any]) -> types.TypeEngine[Any]:
-    # An Interval decorates the DateTime that databases without intervals store.
-    while isinstance(sql_type, types.TypeDecorator) and not isinstance(sql_type, types.Interval):
-        sql_type = sql_type.impl_instance
-    return sql_type
-
-
-def _pa(name: str, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
-    def build(_: Any) -> Any:
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """One field for each column, not nullable where the column is NOT NULL. Raises ConfigurationError for a type without an Arrow form."""
         import pyarrow as pa
 
-        return getattr(pa, name)(*args, **kwargs)
+        return pa.schema(
+            pa.field(name, column.arrow_type, nullable=column.nullable)
+            for name, column in self.columns.items()
+        )
 
-    return build
-
-
-def _numeric(sql_type: types.Numeric[Any]) -> Any:
-    """Text for a number without digits: no decimal type can promise to hold it."""
-    import pyarrow as pa
-
-    if sql_type.precision is None:
-        return pa.string()
-    make = pa.decimal128 if sql_type.precision <= 38 else pa.decimal256
-    return make(sql_type.precision, sql_type.scale or 0)
+    @property
+    def business_columns(self) -> tuple[str, ...]:
+        """Names of the columns that do not come from a metadata mixin."""
+        return tuple(name for name, column in self.columns.items() if not column.is_metadata)
 
 
-def _datetime(sql_type: types.DateTime) -> Any:
-    import pyarrow as pa
+def contract_of(table: TableLike) -> Contract:
+    """Read the contract of a table class, or of a table without one. Raises ConfigurationError for anything else."""
+    own = table_of(table)
+    fields = dict(_fields(table)) if is_table_class(table) else {}
+    return Contract(
+        table=own.fullname,
+        columns={column.name: _read(column, *fields.get(column, _NO_FIELD)) for column in own.columns},
+        primary_key=tuple(column.name for column in own.primary_key.columns),
+        unique_keys=tuple(sorted(_unique_keys(own))),
+        foreign_keys=tuple(sorted(_foreign_keys(own), key=lambda key: (key.columns, key.table))),
+        checks=tuple(sorted(_checks(own), key=lambda check: (check.name or "", str(check.condition)))),
+    )
 
-    return pa.timestamp("us", tz="UTC" if sql_type.timezone else None)
+
+_NO_FIELD: tuple[None, bool, Limits] = (None, False, _NO_LIMITS)
 
 
-def _array(sql_type: Any) -> Any:
-    """Arrays travel as JSON text, as the connectors deliver them."""
-    import pyarrow as pa
+def _fields(table_class: Any) -> Iterator[tuple[Column[Any], tuple[str, bool, Limits]]]:
+    """Column -> name of its field, whether a metadata mixin brings it, and the field's limits."""
+    metadata = metadata_column_names(table_class)
+    mapper = getattr(table_class, "__mapper__", None)
+    for column in table_class.__table__.columns:
+        name = mapper.get_property_by_column(column).key if mapper else column.key
+        field = table_class.model_fields.get(name)
+        if field is not None:
+            yield column, (name, name in metadata, limits_of(field))
 
-    return pa.string()
+
+def _read(column: Column[Any], field: str | None, is_metadata: bool, limits: Limits) -> ColumnContract:
+    sql_type: Any = plain_type(column.type)
+    family = family_of(sql_type)
+    length = getattr(sql_type, "length", None) if family in ("text", "binary") else None
+    precision, scale = _digits(sql_type, limits) if family == "decimal" else (None, None)
+    minimum, maximum = _range(family, sql_type, precision, scale, limits)
+    return ColumnContract(
+        name=column.name,
+        field=field,
+        column=column,
+        family=family,
+        nullable=bool(column.nullable),
+        is_metadata=is_metadata,
+        limits=limits,
+        declared_length=length,
+        min_length=limits.min_length,
+        max_length=_least(length, limits.max_length),
+        precision=precision,
+        scale=scale,
+        minimum=minimum,
+        maximum=maximum,
+        choices=tuple(sql_type.enums) if family == "enum" else limits.choices,
+    )
 
 
-# Most specific first: BigInteger and SmallInteger are Integers, Enum is a String, Double is a Float is a Numeric.
-_ARROW_TYPES: list[tuple[type[Any], Callable[[Any], Any]]] = [
-    (types.Boolean, _pa("bool_")),
-    (types.BigInteger, _pa("int64")),
-    (types.SmallInteger, _pa("int16")),
-    (types.Integer, _pa("int32")),
-    (types.Float, _pa("float64")),
-    (types.Numeric, _numeric),
-    (types.DateTime, _datetime),
-    (types.Date, _pa("date32")),
-    (types.Time, _pa("time64", "us")),
-    (types.Interval, _pa("duration", "us")),
-    (types.LargeBinary, _pa("binary")),
-    (types.ARRAY, _array),
-    (types.JSON, _pa("string")),
-    (types.Uuid, _pa("string")),
-    (types.String, _pa("string")),
-]
+def _digits(sql_type: types.Numeric[Any], limits: Limits) -> tuple[int | None, int | None]:
+    precision, scale = sql_type.precision, sql_type.scale
+    if precision is not None:
+        scale = scale or 0
+    return _least(precision, limits.max_digits), _least(scale, limits.decimal_places)
+
+
+def _least(*limits: Any) -> Any:
+    given = [limit for limit in limits if limit is not None]
+    return min(given) if given else None
+
+
+def _greatest(*limits: Any) -> Any:
+    given = [limit for limit in limits if limit is not None]
+    return max(given) if given else None
+
+
+# ranges
+
+_BITS = {"TINYINT": 8, "SMALLINT": 16, "small_integer": 16, "MEDIUMINT": 24, "BIGINT": 64, "big_integer": 64}
+
+
+def _range(
+    family: Family | None, sql_type: Any, precision: int | None, scale: int | None, limits: Limits
+) -> tuple[Any, Any]:
+    least, most = _range_of_type(family, sql_type, precision, scale)
+    step = _step(family, scale)
+    above = limits.gt + step if limits.gt is not None and step is not None else limits.gt
+    below = limits.lt - step if limits.lt is not None and step is not None else limits.lt
+    bounds = [_as_value(family, bound) for bound in (limits.ge, above, limits.le, below)]
+    return _greatest(least, *bounds[:2]), _least(most, *bounds[2:])
+
+
+def _range_of_type(
+    family: Family | None, sql_type: Any, precision: int | None, scale: int | None
+) -> tuple[Any, Any]:
+    if family == "integer":
+        bits = _BITS.get(sql_type.__visit_name__, 32)
+        if getattr(sql_type, "unsigned", False):
+            return 0, 2**bits - 1
+        return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    if family == "decimal" and precision is not None:
+        most = (Decimal(10) ** precision - 1).scaleb(-(scale or 0))
+        return -most, most
+    return None, None
+
+
+def _step(family: Family | None, scale: int | None) -> Any:
+    """The distance between two neighbouring values; None where a bound that excludes itself is taken as it is."""
+    if family == "integer":
+        return 1
+    if family == "decimal" and scale is not None:
+        return Decimal(1).scaleb(-scale)
+    if family == "date":
+        return timedelta(days=1)
+    if family in ("datetime", "interval"):
+        return timedelta(microseconds=1)
+    return None
+
+
+def _as_value(family: Family | None, bound: Any) -> Any:
+    """A limit as a value of the column: `ge=0` of a Decimal is written as a whole number."""
+    if family == "decimal" and isinstance(bound, int | float):
+        return Decimal(str(bound))
+    if family == "date" and isinstance(bound, datetime):
+        return bound.date()
+    return bound
+
+
+# keys and checks
+
+
+def _unique_keys(table: Table) -> set[tuple[str, ...]]:
+    constraints = [
+        tuple(column.name for column in constraint.columns)
+        for constraint in table.constraints
+        if isinstance(constraint, UniqueConstraint)
+    ]
+    indexes = [
+        tuple(column.name for column in index.columns)
+        for index in table.indexes
+        if index.unique and _of_whole_columns(index)
+    ]
+    return {key for key in (*constraints, *indexes) if key}
+
+
+def _of_whole_columns(index: Index) -> bool:
+    partial = any(option.endswith(("_where", "_length")) for option in index.dialect_kwargs)
+    return not partial and all(isinstance(part, Column) for part in index.expressions)
+
+
+def _foreign_keys(table: Table) -> Iterator[ForeignKeyRule]:
+    for constraint in table.foreign_key_constraints:
+        specs = [element.target_fullname.rpartition(".") for element in constraint.elements]
+        referred = tuple(column for _, _, column in specs)
+        yield ForeignKeyRule(tuple(constraint.column_keys), specs[0][0], referred)
+
+
+def _checks(table: Table) -> Iterator[CheckRule]:
+    for constraint in table.constraints:
+        if isinstance(constraint, CheckConstraint) and not _of_a_type(constraint):
+            name = constraint.name if isinstance(constraint.name, str) else None
+            columns = tuple(column.name for column in constraint.columns)
+            yield CheckRule(name, constraint.sqltext, columns)
+
+
+def _of_a_type(check: CheckConstraint) -> bool:
+    """Booleans and enums may bring a CHECK of their own; the family says it already."""
+    return bool(getattr(check, "_type_bound", False))

@@ -1,22 +1,31 @@
-"""A table class read as an Arrow schema."""
+"""A table class read as a contract: Arrow schema, limits, keys and rules."""
 
 from __future__ import annotations
 
 import enum
+import re
+import subprocess
+import sys
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, Literal, Optional
 from uuid import UUID, uuid4
 
 import pyarrow as pa
 import pytest
+from annotated_types import Ge, MaxLen
+from pydantic import PositiveInt, StringConstraints, conint
 from sqlalchemy import (
     ARRAY,
     JSON,
     BigInteger,
+    CheckConstraint,
     Column,
+    Computed,
     DateTime,
     Double,
+    Index,
+    Integer,
     LargeBinary,
     MetaData,
     Numeric,
@@ -26,12 +35,17 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
+    func,
+    text,
 )
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.types import NullType
 from sqlmodel import Field, SQLModel
 
 from sqlmodel_framework import BronzeMetadata, ConfigurationError, contract_of
+from sqlmodel_framework.base.models.contract import ForeignKeyRule
+from sqlmodel_framework.base.models.limits import Limits
 from sqlmodel_framework.base.models.utc import UTCDateTime
 
 
@@ -107,7 +121,7 @@ def test_a_type_without_an_arrow_form_is_named() -> None:
     table_class = model(str, sa_type=NullType)
     table = table_class.__table__  # type: ignore[attr-defined]
     with pytest.raises(ConfigurationError) as caught:
-        contract_of(table_class)
+        contract_of(table_class).schema  # noqa: B018
     assert str(caught.value) == (
         f"a column type has no Arrow form (table {table.fullname}, column v); seen: NullType()"
     )
@@ -137,7 +151,9 @@ def test_a_class_without_a_table_has_no_contract() -> None:
 
     with pytest.raises(ConfigurationError) as caught:
         contract_of(Plain)
-    assert str(caught.value) == "Plain is not a table class; next: declare it with table=True"
+    assert str(caught.value) == (
+        "something that is no table class was given; seen: Plain; expected: classes declared with table=True"
+    )
 
 
 def test_rows_of_the_class_fit_their_contract() -> None:
@@ -156,3 +172,118 @@ def test_rows_of_the_class_fit_their_contract() -> None:
 
     batch = pa.RecordBatch.from_pylist([values], schema=contract_of(Holder).schema)
     assert batch.to_pylist() == [values]
+
+
+LIMITS: list[tuple[Any, dict[str, Any], dict[str, Any]]] = [
+    (str, {"max_length": 5, "min_length": 2}, {"max_length": 5, "min_length": 2}),
+    (str, {"regex": "^a"}, {"pattern": "^a"}),
+    (Annotated[str, StringConstraints(max_length=5, pattern="^a")], {}, {"max_length": 5, "pattern": "^a"}),
+    (Annotated[str, StringConstraints(pattern=re.compile("^a"))], {}, {"pattern": "^a"}),
+    (Annotated[str, Field(max_length=7)] | None, {"default": None}, {"max_length": 7}),
+    (Optional[Annotated[int, Ge(3)]], {"default": None}, {"ge": 3}),  # noqa: UP045 - both spellings count
+    (Annotated[int, Ge(3), Field(le=9)], {}, {"ge": 3, "le": 9}),
+    (PositiveInt, {}, {"gt": 0}),
+    (conint(ge=3, lt=5), {}, {"ge": 3, "lt": 5}),
+    (int, {"gt": 1, "multiple_of": 3}, {"gt": 1, "multiple_of": 3}),
+    (Decimal, {"max_digits": 4, "decimal_places": 2}, {"max_digits": 4, "decimal_places": 2}),
+    (Literal["x", "y"], {"sa_type": Text}, {"choices": ("x", "y")}),
+    (Literal["x"] | None, {"sa_type": Text, "default": None}, {"choices": ("x",)}),
+    (str, {}, {}),
+]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "options", "expected"), LIMITS, ids=[str(case[:2]) for case in LIMITS]
+)
+def test_limits_are_read_wherever_they_stand(
+    annotation: Any, options: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    assert contract_of(model(annotation, **options)).columns["v"].limits == Limits(**expected)
+
+
+RANGES: list[tuple[Any, dict[str, Any], tuple[Any, Any]]] = [
+    (int, {}, (-(2**31), 2**31 - 1)),
+    (int, {"sa_type": BigInteger}, (-(2**63), 2**63 - 1)),
+    (int, {"sa_type": SmallInteger}, (-(2**15), 2**15 - 1)),
+    (int, {"sa_type": mysql.TINYINT(unsigned=True)}, (0, 255)),
+    (int, {"sa_type": mysql.MEDIUMINT}, (-(2**23), 2**23 - 1)),
+    (int, {"gt": 0, "le": 10}, (1, 10)),
+    (int, {"ge": -(10**12)}, (-(2**31), 2**31 - 1)),
+    (Decimal, {"max_digits": 4, "decimal_places": 2}, (Decimal("-99.99"), Decimal("99.99"))),
+    (Decimal, {"max_digits": 4, "decimal_places": 2, "gt": 0}, (Decimal("0.01"), Decimal("99.99"))),
+    (Decimal, {"ge": 0}, (Decimal(0), None)),
+    (date, {"gt": date(2020, 1, 1)}, (date(2020, 1, 2), None)),
+    (float, {"ge": 0.5, "lt": 1}, (0.5, 1)),
+    (str, {"max_length": 5}, (None, None)),
+]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "options", "expected"), RANGES, ids=[str(case[:2]) for case in RANGES]
+)
+def test_ranges_join_the_type_and_the_limits(
+    annotation: Any, options: dict[str, Any], expected: tuple[Any, Any]
+) -> None:
+    column = contract_of(model(annotation, **options)).columns["v"]
+    assert (column.minimum, column.maximum) == expected
+
+
+def test_the_narrower_of_two_lengths_counts() -> None:
+    both = contract_of(model(Annotated[str, MaxLen(5)], sa_type=String(3))).columns["v"]
+    assert (both.declared_length, both.limits.max_length, both.max_length) == (3, 5, 3)
+
+
+def test_members_of_an_enum_are_choices_as_they_are_stored() -> None:
+    assert contract_of(model(Mood)).columns["v"].choices == ("sad",)
+
+
+def test_keys_and_checks() -> None:
+    class Shop(SQLModel, table=True):
+        __tablename__ = "shop_of_contract"
+
+        id: int = Field(primary_key=True)
+
+    class Sale(SQLModel, table=True):
+        __tablename__ = "sale_of_contract"
+        __table_args__ = (
+            UniqueConstraint("shop_id", "number"),
+            CheckConstraint("number > 0", name="ck_number"),
+            Index("ux_code", "code", unique=True),
+            Index("ux_some", "code", unique=True, postgresql_where=text("number > 5")),
+            Index("ux_expression", func.lower(Column("code", String)), unique=True),
+        )
+
+        id: int = Field(primary_key=True)
+        shop_id: int = Field(foreign_key="shop_of_contract.id")
+        number: int
+        code: str = Field(max_length=4, unique=True)
+        before_id: int | None = Field(default=None, foreign_key="sale_of_contract.id")
+        twice: int = Field(sa_column=Column(Integer, Computed("number * 2")))
+
+    contract = contract_of(Sale)
+    assert contract.primary_key == ("id",)
+    assert contract.unique_keys == (("code",), ("shop_id", "number"))
+    assert contract.foreign_keys == (
+        ForeignKeyRule(("before_id",), "sale_of_contract", ("id",)),
+        ForeignKeyRule(("shop_id",), "shop_of_contract", ("id",)),
+    )
+    assert [(check.name, str(check.condition)) for check in contract.checks] == [("ck_number", "number > 0")]
+    assert [name for name, column in contract.columns.items() if column.computed] == ["twice"]
+
+
+def test_a_table_without_a_class_has_a_contract() -> None:
+    table = Table("link", MetaData(), Column("a", Integer, primary_key=True), Column("b", String(3)))
+    columns = contract_of(table).columns
+    assert {name: (column.field, column.max_length) for name, column in columns.items()} == {
+        "a": (None, None),
+        "b": (None, 3),
+    }
+
+
+def test_reading_a_contract_needs_no_arrow() -> None:
+    code = (
+        "import sys\nfrom sqlmodel import Field, SQLModel\nfrom sqlmodel_framework.base.models.contract import contract_of\n"
+        "class One(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n"
+        "contract_of(One)\nassert 'pyarrow' not in sys.modules, 'pyarrow was imported'\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
