@@ -49,6 +49,10 @@ CODES: dict[str, tuple[str, Severity]] = {
     "DK702": ("check-unexpected", Severity.ERROR),
     "DK703": ("check-changed", Severity.ERROR),
     "DK801": ("name-differs", Severity.INFO),
+    "DK901": ("value-changed", Severity.ERROR),
+    "DK902": ("row-refused", Severity.ERROR),
+    "DK903": ("row-lost", Severity.ERROR),
+    "DK911": ("forbidden-row-accepted", Severity.ERROR),
 }
 """Every code with its name and severity; docs/findings.md explains each. DK103 and DK202 are looked for by `strict` alone."""
 

@@ -1,0 +1,1 @@
+"""What the classes of a datakit lose or mean differently on some database, found before any DDL."""
