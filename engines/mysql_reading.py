@@ -1,8 +1,8 @@
 r"""Read the tables of MySQL and MariaDB from `information_schema`, in a fixed number of queries.
 
 Seen on MariaDB 10.11: the wait for a table that another session is making or changing ends with error 1205 after
-`lock_wait_timeout`; LOCK TABLES does not block a reading. Where MySQL 8 prints something in another way (expressions
-with `_utf8mb4\'text\'`, literal defaults without quotes), its manual was followed; it was not run here.
+`lock_wait_timeout`; LOCK TABLES does not block a reading. Seen on MySQL 9.7: expressions hold `_utf8mb4\'text\'`, literal
+defaults have no quotes, and nobody waits for a table that is being made.
 Not read: comments of indexes, which no class can give.
 """
 
@@ -129,10 +129,11 @@ def _mysql_default(row: Row, printed: str, generated: bool) -> str:
     if re.match(r"CURRENT_TIMESTAMP\b", printed, re.IGNORECASE):
         return printed
     if generated:
-        return f"({printed})"
+        now = re.fullmatch(r"now\((\d*)\)", printed)
+        return f"CURRENT_TIMESTAMP({now[1]})".replace("()", "") if now else f"({printed})"
     if re.fullmatch(r"-?[\d.]+(e[+-]?\d+)?|b'[01]*'|0x[0-9a-f]*", printed, re.IGNORECASE):
         return printed
-    return "'" + printed.replace("'", "''") + "'"
+    return "'" + printed.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 @dataclass
