@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from threading import RLock
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -123,8 +125,9 @@ def render_create(
 
     mock = MockConnection(plain, collect)
     try:
-        for metadata, members in _by_metadata(tables):
-            metadata.create_all(mock, tables=members, checkfirst=False)
+        with _inline_keys_kept(tables):
+            for metadata, members in _by_metadata(tables):
+                metadata.create_all(mock, tables=members, checkfirst=False)
     except (CircularDependencyError, CycleError) as exc:
         raise DeploymentError("tables depend on one another in a circle", seen=str(exc)) from exc
     except IdentifierError as exc:
@@ -132,6 +135,25 @@ def render_create(
     except SQLAlchemyError as exc:
         raise DeploymentError("the DDL cannot be written for this database", seen=str(exc)) from exc
     return ordered.finish()
+
+
+_rendering = RLock()
+
+
+@contextmanager
+def _inline_keys_kept(tables: Sequence[Table]) -> Iterator[None]:
+    """SQLAlchemy marks a key that it adds by ALTER TABLE, and then leaves it out of the CREATE TABLE of every database.
+
+    SQLite has no such ALTER: its tables would lose the key after a deployment elsewhere in the same process.
+    """
+    with _rendering:
+        keys = [key for table in tables for key in table.foreign_key_constraints]
+        rules = [key._create_rule for key in keys]  # noqa: SLF001 - there is no other door
+        try:
+            yield
+        finally:
+            for key, rule in zip(keys, rules, strict=True):
+                key._create_rule = rule  # noqa: SLF001
 
 
 class _StableOrder:

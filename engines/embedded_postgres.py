@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import shutil
-import tempfile
 import threading
 import warnings
 from pathlib import Path
@@ -15,6 +14,7 @@ import psycopg2
 from psycopg2 import sql
 
 from sqlmodel_framework.base.errors import DeploymentError, MissingExtraError
+from sqlmodel_framework.engines.embedded_leftovers import end_abandoned, new_home
 
 if TYPE_CHECKING:
     from sqlmodel_framework.config.targets import TargetConfig
@@ -38,7 +38,8 @@ _server: Any = None
 def create_private_database(target: TargetConfig) -> None:
     """Start the server if it is not up, create a database for the target and point the target at it.
 
-    The database is dropped when the target ends, the server stops when the process does.
+    The database is dropped when the target ends, the server stops when the process does. Servers of processes that were
+    killed are ended first.
     """
     folder = _server_folder()
     name = f"datakit_{uuid4().hex[:12]}"
@@ -61,10 +62,11 @@ def _server_folder() -> str:
 
 
 def _start() -> Any:
-    home = Path(tempfile.mkdtemp(prefix="datakit-pg-"))
+    home = new_home()
     # Registered before the server's own cleanup, so it runs after that.
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     server = _new_server(home)
+    end_abandoned()
     try:
         server.ensure_pgdata_inited()
         with (home / "data" / "postgresql.conf").open("a", encoding="utf-8") as settings:

@@ -27,7 +27,17 @@ from sqlmodel_framework.engines.ddl import schemas_of
 from sqlmodel_framework.engines.mysql_catalogue import CopyPlaces, default_collations
 from sqlmodel_framework.engines.reading import Places, TableKey
 
-__all__ = ["SHADOW_PREFIX", "make_shadow"]
+__all__ = [
+    "SHADOW_PREFIX",
+    "Plan",
+    "end_session",
+    "error_number",
+    "make_shadow",
+    "new_token",
+    "release_lock",
+    "scratch_session",
+    "take_lock",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +56,7 @@ _COLLATION_NOTE = (
 
 
 @dataclass
-class _Plan:
+class Plan:
     """What a shadow may create under its token; dropping it is no error where it was not created."""
 
     token: str
@@ -56,9 +66,11 @@ class _Plan:
 
     @property
     def lock(self) -> str:
+        """The lock that its owner holds."""
         return SHADOW_PREFIX + self.token
 
     def name(self, suffix: object) -> str:
+        """A name of the place."""
         return f"{SHADOW_PREFIX}{self.token}_{suffix}"
 
 
@@ -70,28 +82,35 @@ def make_shadow(
 
     All of it is dropped at the end in every case. Raises NoScratchPlaceError where neither can be made.
     """
-    now = int(connection.exec_driver_sql("SELECT UNIX_TIMESTAMP()").scalar_one())
-    plan = _Plan(f"{now:08x}{uuid4().hex[:6]}")
+    with scratch_session(engine, connection) as (scratch, plan):
+        yield _create(of, scratch, plan, tables)
+
+
+@contextmanager
+def scratch_session(engine: Engine, connection: Connection) -> Iterator[tuple[Connection, Plan]]:
+    """A session that owns a scratch place; what its plan names at the end is dropped in every case."""
+    token, now = new_token(connection)
+    plan = Plan(token)
     with engine.connect() as scratch:
         session = int(scratch.exec_driver_sql("SELECT CONNECTION_ID()").scalar_one())
-        _take_lock(scratch, plan.lock)
+        take_lock(scratch, plan.lock)
         _drop_abandoned(scratch, now)
         try:
-            yield _create(of, scratch, plan, tables)
+            yield scratch, plan
         finally:
             # A connection of its own: the one above may be broken, by Ctrl-C for instance.
             scratch.invalidate()
             try:
                 with engine.connect() as fresh:
-                    _end_session(fresh, session, plan.lock)
+                    end_session(fresh, session, plan.lock)
                     _drop(fresh, plan.databases.values(), plan.tables.values(), plan.sequences.values())
             except DBAPIError as exc:
                 # Not an error of what was done in the scratch place; the next shadow drops what is abandoned.
                 left = sorted({*plan.databases.values(), *plan.tables.values()})
-                _log.warning("scratch places stay for now: %s (error %s)", ", ".join(left), _number(exc))
+                _log.warning("scratch places stay for now: %s (error %s)", ", ".join(left), error_number(exc))
 
 
-def _create(of: TargetEngine, scratch: Connection, plan: _Plan, tables: Sequence[Table]) -> Scratch:
+def _create(of: TargetEngine, scratch: Connection, plan: Plan, tables: Sequence[Table]) -> Scratch:
     try:
         return _create_databases(of, scratch, plan, tables)
     except _NotGrantedError:
@@ -103,7 +122,7 @@ def _create(of: TargetEngine, scratch: Connection, plan: _Plan, tables: Sequence
     try:
         return _create_copies(of, scratch, plan, tables)
     except _REFUSALS as exc:
-        if _number(exc) in _FORBIDDEN | _READ_ONLY:
+        if error_number(exc) in _FORBIDDEN | _READ_ONLY:
             raise _no_place(exc) from None
         raise
 
@@ -112,7 +131,7 @@ class _NotGrantedError(Exception):
     """The user may not create databases."""
 
 
-def _create_databases(of: TargetEngine, scratch: Connection, plan: _Plan, tables: Sequence[Table]) -> Scratch:
+def _create_databases(of: TargetEngine, scratch: Connection, plan: Plan, tables: Sequence[Table]) -> Scratch:
     default = of.default_schema(scratch)
     schemas = [None, *sorted(schemas_of(tables))]
     plan.databases = {schema: plan.name(number) for number, schema in enumerate(schemas)}
@@ -129,21 +148,21 @@ def _create_databases(of: TargetEngine, scratch: Connection, plan: _Plan, tables
             )
             scratch.exec_driver_sql(f"CREATE DATABASE {quote(name)} {charset}")
     except _REFUSALS as exc:
-        if _number(exc) in _FORBIDDEN:
+        if error_number(exc) in _FORBIDDEN:
             raise _NotGrantedError from exc
-        if _number(exc) in _READ_ONLY:
+        if error_number(exc) in _READ_ONLY:
             raise _no_place(exc) from None
         raise
     try:
         of.create(scratch, tables, plan.databases, custom=False)
     except _REFUSALS as exc:
-        if _number(exc) in _FORBIDDEN:
+        if error_number(exc) in _FORBIDDEN:
             raise _NotGrantedError from exc
         raise
     return Scratch(scratch, Places(plan.databases))
 
 
-def _create_copies(of: TargetEngine, scratch: Connection, plan: _Plan, tables: Sequence[Table]) -> Scratch:
+def _create_copies(of: TargetEngine, scratch: Connection, plan: Plan, tables: Sequence[Table]) -> Scratch:
     default = of.default_schema(scratch)
     keys = [(table.schema, table.name) for table in tables]
     plan.tables = {key: plan.name(number) for number, key in enumerate(keys)}
@@ -165,7 +184,7 @@ def _note(scratch: Connection, schemas: dict[str | None, str | None]) -> str | N
     return _COLLATION_NOTE.format(schemas=", ".join(others)) if others else None
 
 
-def _copying(dialect: Dialect, plan: _Plan, constraints: dict[str, str]) -> Dialect:
+def _copying(dialect: Dialect, plan: Plan, constraints: dict[str, str]) -> Dialect:
     """A dialect that writes the names of the copies. Foreign keys and checks are named once in a database: they too."""
     base: Any = type(dialect.identifier_preparer)
     by_constraint: dict[object, str] = {}
@@ -192,20 +211,31 @@ def _copying(dialect: Dialect, plan: _Plan, constraints: dict[str, str]) -> Dial
     return copied
 
 
-def _take_lock(connection: Connection, name: str, seconds: int = 0) -> bool:
-    """False where another session holds it, or the server has no such locks, as some clusters."""
+def new_token(connection: Connection) -> tuple[str, int]:
+    """A name for a new place, and the server's time in seconds since 1970."""
+    now = int(connection.exec_driver_sql("SELECT UNIX_TIMESTAMP()").scalar_one())
+    return f"{now:08x}{uuid4().hex[:6]}", now
+
+
+def take_lock(connection: Connection, name: str, seconds: int = 0) -> bool:
+    """Take a lock of the server. False where another session holds it, or the server has no such locks, as some clusters."""
     with suppress(DBAPIError):
         return connection.execute(_GET_LOCK, {"name": name, "seconds": seconds}).scalar() == 1
     return False
 
 
-def _end_session(connection: Connection, session: int, lock: str) -> None:
+def release_lock(connection: Connection, name: str) -> None:
+    """Give a lock back; one that is not held is no error."""
+    with suppress(DBAPIError):
+        connection.execute(_RELEASE_LOCK, {"name": name})
+
+
+def end_session(connection: Connection, session: int, lock: str) -> None:
     """End a session that may still be at work, and wait until it has ended."""
     with suppress(DBAPIError):
         connection.exec_driver_sql(f"KILL {session}")
-    _take_lock(connection, lock, seconds=10)
-    with suppress(DBAPIError):
-        connection.execute(_RELEASE_LOCK, {"name": lock})
+    take_lock(connection, lock, seconds=10)
+    release_lock(connection, lock)
 
 
 def _drop_abandoned(connection: Connection, now: int) -> None:
@@ -217,7 +247,7 @@ def _drop_abandoned(connection: Connection, now: int) -> None:
             left.setdefault(found["token"], ([], []))[kind].append(name)
     for token, (databases, tables) in left.items():
         lock = SHADOW_PREFIX + token
-        if _take_lock(connection, lock):
+        if take_lock(connection, lock):
             with suppress(DBAPIError):
                 _drop(connection, databases, tables)
             connection.execute(_RELEASE_LOCK, {"name": lock})
@@ -240,14 +270,15 @@ def _drop(
         connection.exec_driver_sql("SET SESSION foreign_key_checks = 1")
 
 
-def _number(exc: BaseException) -> int:
+def error_number(exc: BaseException) -> int:
+    """The server's error number; 0 for an error of the client alone."""
     original = exc.orig if isinstance(exc, DBAPIError) and exc.orig else exc
     found = original.args[0] if original.args else 0
     return found if isinstance(found, int) else 0
 
 
 def _no_place(exc: BaseException) -> NoScratchPlaceError:
-    number = _number(exc)
+    number = error_number(exc)
     original = exc.orig if isinstance(exc, DBAPIError) and exc.orig else exc
     sentence = str(original.args[1]) if len(original.args) > 1 else ""
     return NoScratchPlaceError(

@@ -14,7 +14,7 @@ from sqlmodel_framework.base.errors import ConfigurationError, TargetNotEmptyErr
 from sqlmodel_framework.base.results import Result
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.base import Created, engine_of
-from sqlmodel_framework.engines.ddl import Statement, schemas_of, with_referred
+from sqlmodel_framework.engines.ddl import Statement, schemas_of
 from sqlmodel_framework.engines.live import (
     LiveTarget,
     cleanup_test_target,
@@ -60,10 +60,15 @@ class DeploymentResult(Result):
 
 
 def plan_deployment(tables: Iterable[TableLike], target: TargetConfig) -> list[Statement]:
-    """The DDL that a deployment to an empty target of this type would run. Nothing is connected."""
+    """The DDL that a deployment to an empty target of this type would run, schemas first. Nothing is connected.
+
+    A schema that no statement makes, as on SQLite, is an SQL comment.
+    """
     wanted = tables_of(tables)
-    engine = engine_of(target)
-    return engine.render(wanted, engine.offline_dialect())
+    engine, schemas = engine_of(target), schemas_of(wanted)
+    dialect = engine.offline_dialect()
+    made = engine.render(wanted, dialect, engine.offline_places(target, schemas))
+    return [*engine.render_schemas(schemas, dialect, target), *made]
 
 
 def deploy_data_objects(
@@ -82,14 +87,15 @@ def deploy_data_objects(
     with holding(target) as live, live.engine.errors(target, "deploy"):
         live.engine.attach_schemas(live, schemas_of(wanted))
         with _all_or_nothing(live) as (connection, created):
-            dropped, skipped = _make_room(live, connection, wanted, if_exists)
-            missing = [table for table in wanted if (table.schema, table.name) not in skipped]
-            _create(live, connection, missing, created)
+            clashing = _clashing(live, connection, wanted, if_exists)
+            skipped, old = (clashing, []) if if_exists == "skip" else ([], clashing)
+            missing = [table for table in wanted if table not in skipped]
+            _create(live, connection, missing, old, created)
     return DeploymentResult(
         target=target.name,
         created=tuple(table.fullname for table in missing),
-        skipped=tuple(table.fullname for table in wanted if (table.schema, table.name) in skipped),
-        replaced=tuple(table.fullname for table in dropped),
+        skipped=tuple(table.fullname for table in skipped),
+        replaced=tuple(table.fullname for table in old),
         notes=tuple(_notes(live, missing)),
         seconds=perf_counter() - started,
     )
@@ -124,28 +130,15 @@ def _undo(live: LiveTarget, created: Created) -> None:
         live.created = before
 
 
-def _make_room(
+def _clashing(
     live: LiveTarget, connection: Connection, wanted: Sequence[Table], if_exists: IfExists
-) -> tuple[list[Table], set[TableKey]]:
-    """Give the tables that were dropped and the keys of those to leave alone."""
-    places = live.places(connection, wanted)
-    existing = live.engine.existing_tables(connection, places)
+) -> list[Table]:
+    """Those of the tables whose names are taken. Raises TargetNotEmptyError where the target should hold none."""
+    existing = live.engine.existing_tables(connection, live.places(connection, wanted))
     if if_exists == "fail":
         _refuse_if_not_empty(live, existing, wanted)
-    clashing = [table for table in wanted if (table.schema, table.name) in existing]
-    if if_exists == "skip":
-        return [], {(table.schema, table.name) for table in clashing}
-    if if_exists == "replace":
-        if clashing and not live.engine.capabilities.transactional_ddl:
-            # A drop cannot be rolled back here: rehearse the creation before the old tables go.
-            with live.engine.shadow(live.sql, connection, with_referred(wanted)):
-                pass
-        live.engine.drop_tables(connection, clashing)
-        types = live.engine.existing_free_standing(connection, places)
-        stale = [s for s in _free_standing(live, connection, clashing) if (s.schema, s.name) in types]
-        live.engine.drop_free_standing(connection, stale)
-        return clashing, set()
-    return [], set()
+        return []
+    return [table for table in wanted if (table.schema, table.name) in existing]
 
 
 def _refuse_if_not_empty(live: LiveTarget, existing: set[TableKey], wanted: Sequence[Table]) -> None:
@@ -164,7 +157,14 @@ def _refuse_if_not_empty(live: LiveTarget, existing: set[TableKey], wanted: Sequ
         )
 
 
-def _create(live: LiveTarget, connection: Connection, tables: Sequence[Table], created: Created) -> None:
+def _create(
+    live: LiveTarget,
+    connection: Connection,
+    tables: Sequence[Table],
+    old: Sequence[Table],
+    created: Created,
+) -> None:
+    """Create the tables, in the place of the old ones where there are such."""
     for schema in live.engine.missing_schemas(connection, sorted(schemas_of(tables))):
         live.engine.create_schema(connection, schema)
         created.schemas.append(schema)
@@ -183,13 +183,10 @@ def _create(live: LiveTarget, connection: Connection, tables: Sequence[Table], c
         elif statement.element == "CreateTable":
             created.tables.append(by_key[statement.schema, statement.name])
 
-    live.engine.create(connection, tables, named, existing=types, done=record)
-
-
-def _free_standing(live: LiveTarget, connection: Connection, tables: Sequence[Table]) -> list[Statement]:
-    if not tables:
-        return []
-    return [s for s in live.engine.render(tables, connection.dialect) if s.free_standing]
+    if old:
+        live.engine.replace(live, connection, old, tables, named, existing=types, done=record)
+    else:
+        live.engine.create(connection, tables, named, existing=types, done=record)
 
 
 def _notes(live: LiveTarget, tables: Sequence[Table]) -> Iterator[str]:

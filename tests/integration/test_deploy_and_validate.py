@@ -32,6 +32,7 @@ from sqlmodel_framework import (
 )
 from sqlmodel_framework.base.errors import TargetNotEmptyError
 from sqlmodel_framework.engines.base import engine_of
+from sqlmodel_framework.engines.live import open_target
 
 KITS = ["bronze_pagila", "silver_pagila", "bronze_flights", "silver_flights"]
 ONE = {"one.py": "class One(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n    name: str\n"}
@@ -613,6 +614,56 @@ def test_a_plan_is_the_ddl_and_needs_no_server(write_kit: Callable[..., Path]) -
     assert " ".join(statement.text.split()) == (
         "CREATE TABLE film ( id SERIAL NOT NULL, title VARCHAR(9) NOT NULL, PRIMARY KEY (id) )"
     )
+
+
+IN_SCHEMAS = """
+    class Region(SQLModel, table=True):
+        __table_args__ = {"schema": "Sales 100%"}
+        id: int = Field(primary_key=True)
+        town_id: int = Field(foreign_key="town.id")
+    class Town(SQLModel, table=True):
+        id: int = Field(primary_key=True)
+    class Street(SQLModel, table=True):
+        __table_args__ = {"schema": "public"}
+        id: int = Field(primary_key=True)
+"""
+
+
+def test_a_plan_begins_with_the_schemas(write_kit: Callable[..., Path], tmp_path: Path) -> None:
+    kit = load_datakit(write_kit("kit", {"kit.py": IN_SCHEMAS}))
+
+    def schemas(target: TargetConfig) -> list[str]:
+        plan = plan_deployment(kit.tables, target)
+        tables = [number for number, statement in enumerate(plan) if statement.element == "CreateTable"]
+        return [statement.text for statement in plan[: tables[0]]]
+
+    # An empty PostgreSQL has a schema `public`, and a MySQL target its own database.
+    postgres = create_custom_target("postgres", "none", host="127.0.0.1", port=1)
+    assert schemas(postgres) == ['CREATE SCHEMA "Sales 100%"']
+    mysql = create_custom_target("mysql", "public", host="127.0.0.1", port=1)
+    assert schemas(mysql) == ["CREATE SCHEMA `Sales 100%`"]
+    assert schemas(create_custom_target("sqlite", str(tmp_path / "kit.db"))) == [
+        f"-- ATTACH DATABASE '{tmp_path}/kit.Sales%20100%25.db' AS \"Sales 100%\"",
+        f"-- ATTACH DATABASE '{tmp_path}/kit.public.db' AS public",
+    ]
+    assert schemas(get_target_config("sqlite_memory"))[0] == "-- ATTACH DATABASE ':memory:' AS \"Sales 100%\""
+
+
+def test_a_plan_can_be_run_by_hand(
+    target: TargetConfig, write_kit: Callable[..., Path], worker_id: str
+) -> None:
+    schema = f"Plan 100% {worker_id} {threading.get_native_id()}"
+    source = IN_SCHEMAS.replace("Sales 100%", schema).split("    class Street")[0]
+    kit = load_datakit(write_kit("kit", {"kit.py": source}))
+    plan = plan_deployment(kit.tables, target)
+    live = open_target(target)
+    live.engine.attach_schemas(live, [schema])
+    with live.sql.begin() as connection:
+        live.engine.execute(connection, [one for one in plan if not one.text.startswith("--")])
+    assert validate_deployment(kit.tables, target).findings == ()
+    deploy_data_objects(kit.tables, target, if_exists="replace")
+    if target.type != "sqlite":
+        live.created.schemas.append(schema)
 
 
 def test_a_name_instead_of_a_target_is_refused(write_kit: Callable[..., Path]) -> None:

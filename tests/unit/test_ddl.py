@@ -83,3 +83,27 @@ def test_of_several_wrong_keys_the_same_one_is_reported_each_time() -> None:
     columns: list[Column[int]] = [Column(f"c{number}", ForeignKey(f"film.x{number}")) for number in range(5)]
     wide = Table("wide", metadata, Column("id", Integer, primary_key=True), *columns)
     assert "(table wide, column c0); seen: film.x0;" in problem(wide, film(metadata))
+
+
+def test_planning_for_one_database_leaves_the_keys_of_another() -> None:
+    """SQLAlchemy marks keys of a cycle when it writes them as ALTER TABLE, and then leaves them out elsewhere."""
+    metadata = MetaData()
+    tables = [
+        Table(
+            "one",
+            metadata,
+            Column("id", Integer, primary_key=True),
+            Column("two_id", ForeignKey("two.id", name="a")),
+        ),
+        Table(
+            "two",
+            metadata,
+            Column("id", Integer, primary_key=True),
+            Column("one_id", ForeignKey("one.id", name="b")),
+        ),
+    ]
+    sqlite, postgres = create_custom_target("sqlite"), create_custom_target("postgres", "any")
+    before = [statement.text for statement in plan_deployment(tables, sqlite)]
+    assert any("ALTER TABLE" in statement.text for statement in plan_deployment(tables, postgres))
+    assert [statement.text for statement in plan_deployment(tables, sqlite)] == before
+    assert sum(text.count("FOREIGN KEY") for text in before) == 2
