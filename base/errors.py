@@ -5,7 +5,8 @@
     │   ├── ConfigurationError      1   a target, an option, a file, a password
     │   │   ├── DiscoveryError      1   the datakit cannot be read
     │   │   ├── MissingExtraError   1   an optional dependency is not installed
-    │   │   └── PasswordNeededError 1   the server asks for a password and none was given
+    │   │   ├── PasswordNeededError 1   the server asks for a password and none was given
+    │   │   └── RowsNotGeneratedError 1 no rows can be made for a class that obey it
     │   ├── ExtractionError         2   the source refused the query or the table
     │   └── DeploymentError         5   the target refused the DDL or the rows
     │       ├── TargetNotEmptyError 5   the target holds tables that this run did not create
@@ -34,6 +35,7 @@ __all__ = [
     "NoScratchPlaceError",
     "PasswordNeededError",
     "RowError",
+    "RowsNotGeneratedError",
     "StopError",
     "StorageError",
     "TargetNotEmptyError",
@@ -111,6 +113,10 @@ def _missing_extra(extra: str, what: str) -> MissingExtraError:
 
 class PasswordNeededError(ConfigurationError):
     """The server asks for a password and none was given; a program at a terminal may ask for it."""
+
+
+class RowsNotGeneratedError(ConfigurationError):
+    """No rows can be made that obey a class: contradictory checks, a pattern without a match, a cycle of required keys."""
 
 
 class ExtractionError(InputError):

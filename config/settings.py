@@ -12,21 +12,24 @@ from pathlib import Path
 from typing import Any
 
 from sqlmodel_framework.base.errors import ConfigurationError
+from sqlmodel_framework.config.containers import CONTAINER_FIELDS, container_fields
 
 __all__ = [
+    "LintSettings",
     "TargetSpec",
     "ValidationSettings",
     "environment_fields",
     "nearest_section",
     "read_configured_targets",
+    "read_lint_settings",
     "read_validation_settings",
 ]
 
 _FILES: dict[str, tuple[str, ...]] = {"datakit.toml": (), "pyproject.toml": ("tool", "datakit")}
 """Settings files, the stronger one first, and the section of each that is ours."""
-_SECTIONS = ("kits", "targets", "validation")
+_SECTIONS = ("kits", "lint", "targets", "validation")
 _TEXT_FIELDS = ("type", "database", "host", "user", "password", "conn_method", "socket", "url")
-_SPEC_FIELDS = frozenset((*_TEXT_FIELDS, "port", "options"))
+_SPEC_FIELDS = frozenset((*_TEXT_FIELDS, "port", "options", *CONTAINER_FIELDS))
 _TYPES: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (str, "a string"),
     (bool, "a boolean"),
@@ -58,11 +61,15 @@ def read_configured_targets(start: Path | None = None) -> dict[str, TargetSpec]:
 
 @dataclass(frozen=True)
 class ValidationSettings:
-    """What a settings file says about validation; see `Rules` for the entries of `select` and `ignore`."""
+    """What a settings file says about validation; see `Rules` for the entries of `select` and `ignore`.
+
+    `sections` says for each entry in which file and section it stands.
+    """
 
     strict: bool = False
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    sections: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_validation_settings(kit: str, start: Path | None = None) -> ValidationSettings:
@@ -70,24 +77,84 @@ def read_validation_settings(kit: str, start: Path | None = None) -> ValidationS
 
     Raises ConfigurationError for an unknown field or a wrong type.
     """
-    general = _validation_fields(nearest_section("validation", start))
+    general = _validation_fields(nearest_section("validation", start), "validation")
     kits = nearest_section("kits", start)
     if kits is None or kit not in kits[1]:
         return ValidationSettings(**general)
-    own = _validation_fields((kits[0], kits[1][kit]))
+    own = _validation_fields((kits[0], _without_lint(kits[1][kit])), "kits", kit)
     ignore = (*general.get("ignore", ()), *own.get("ignore", ()))
-    return ValidationSettings(**{**general, **own, "ignore": ignore})
+    sections = {**general.get("sections", {}), **own["sections"]}
+    return ValidationSettings(**{**general, **own, "ignore": ignore, "sections": sections})
 
 
-def _validation_fields(section: tuple[Path, Mapping[str, Any]] | None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class LintSettings:
+    """What a settings file says about lint; see `Rules` for `select` and `ignore`. `databases` are target types."""
+
+    databases: tuple[str, ...] = ()
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+
+
+def read_lint_settings(kit: str, start: Path | None = None) -> LintSettings:
+    """The section `lint`, with what `kits.<name>.lint` says for this datakit in its place: `ignore` adds up.
+
+    Raises ConfigurationError for an unknown field or a wrong type.
+    """
+    general = _lint_fields(nearest_section("lint", start), "lint")
+    kits = nearest_section("kits", start)
+    kit_fields = {} if kits is None else kits[1].get(kit, {})
+    own: dict[str, tuple[str, ...]] = {}
+    if kits is not None and isinstance(kit_fields, dict) and "lint" in kit_fields:
+        own = _lint_fields(
+            (kits[0], _table(kits[0], kit_fields["lint"], "kits", kit, "lint")), "kits", kit, "lint"
+        )
+    ignore = (*general.get("ignore", ()), *own.get("ignore", ()))
+    return LintSettings(**{**general, **own, "ignore": ignore})
+
+
+def _lint_fields(section: tuple[Path, Mapping[str, Any]] | None, *names: str) -> dict[str, tuple[str, ...]]:
     if section is None:
         return {}
     path, fields = section
+    wanted = ("databases", "select", "ignore")
+    where = f"{path}, section {_label(path, *names)}"
+    unknown = sorted(set(fields) - set(wanted))
+    if unknown:
+        raise ConfigurationError(
+            "the settings for lint have an unknown field",
+            where=where,
+            seen=", ".join(unknown),
+            expected=", ".join(wanted),
+        )
+    for name, value in fields.items():
+        if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+            raise ConfigurationError(
+                "a setting for lint has a wrong type",
+                where=f"{where}, {name}",
+                seen=_type_of(value),
+                expected="a list of texts",
+            )
+    return {name: tuple(value) for name, value in fields.items()}
+
+
+def _without_lint(fields: Any) -> Any:
+    """A kit's section without the one on lint."""
+    if not isinstance(fields, dict):
+        return fields
+    return {name: value for name, value in fields.items() if name != "lint"}
+
+
+def _validation_fields(section: tuple[Path, Mapping[str, Any]] | None, *names: str) -> dict[str, Any]:
+    if section is None:
+        return {}
+    path, fields = section
+    where = f"{path}, section {_label(path, *names)}"
     wanted = {"strict": bool, "select": list, "ignore": list}
     if not isinstance(fields, dict) or not set(fields) <= set(wanted):
         raise ConfigurationError(
             "the settings for validation have an unknown field",
-            where=str(path),
+            where=where,
             seen=", ".join(sorted(fields)) if isinstance(fields, dict) else type(fields).__name__,
             expected="strict, select and ignore",
         )
@@ -96,11 +163,13 @@ def _validation_fields(section: tuple[Path, Mapping[str, Any]] | None) -> dict[s
         if not isinstance(value, wanted[name]) or (isinstance(value, list) and not texts):
             raise ConfigurationError(
                 "a setting for validation has a wrong type",
-                where=f"{path}, {name}",
+                where=f"{where}, {name}",
                 seen=type(value).__name__,
                 expected="true or false" if name == "strict" else "a list of texts",
             )
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    found = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    entries = (*found.get("select", ()), *found.get("ignore", ()))
+    return {**found, "sections": dict.fromkeys(entries, where)}
 
 
 def nearest_section(name: str, start: Path | None = None) -> tuple[Path, Mapping[str, Any]] | None:
@@ -227,6 +296,7 @@ def _spec(path: Path, name: str, value: Any) -> TargetSpec:
         fields["port"] = _port(where, fields["port"])
     if "options" in fields:
         fields["options"] = _option_texts(where, fields["options"])
+    fields.update(container_fields(where, fields))
     return TargetSpec(fields=fields, source=f"defined in {path.name}")
 
 

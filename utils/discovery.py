@@ -24,7 +24,16 @@ from sqlmodel_framework.utils.kit_import import Reading, import_lock, importing,
 from sqlmodel_framework.utils.kit_names import KitSource, as_written, homes_of
 from sqlmodel_framework.utils.tables import TableLike, TableScope, is_table_class, table_of, why_no_table
 
-__all__ = ["Datakit", "discover_datakit_modules", "discover_sqlmodel_classes", "load_datakit"]
+__all__ = [
+    "Datakit",
+    "ModuleFailure",
+    "PartOfDatakit",
+    "discover_datakit_modules",
+    "discover_sqlmodel_classes",
+    "load_datakit",
+    "load_what_imports",
+    "name_of_datakit",
+]
 
 _NOT_READ = frozenset({"__main__.py", "conftest.py", "noxfile.py", "setup.py"}) | frozenset(
     {"alembic", "build", "dist", "migrations", "test", "tests"}
@@ -50,6 +59,24 @@ class Datakit:
     side_effects: tuple[Path, ...] = ()
 
 
+@dataclass(frozen=True)
+class ModuleFailure:
+    """A module that cannot be imported: what it raised, and in which of its lines."""
+
+    file: Path
+    line: int | None
+    error: BaseException
+
+
+@dataclass
+class PartOfDatakit:
+    """What could be read of a datakit. `failures` and `refusal` are there where that is not all of it."""
+
+    kit: Datakit | None = None
+    failures: tuple[ModuleFailure, ...] = ()
+    refusal: DiscoveryError | None = None
+
+
 _kits: dict[Path, Datakit] = {}
 _being_read: list[Path] = []
 
@@ -63,6 +90,31 @@ def load_datakit(kit: str | os.PathLike[str]) -> Datakit:
     Raises DiscoveryError for a path that is none, for modules that fail (all of them, with file and line), and for a
     kit without tables (with every module seen and every class skipped).
     """
+    return _load(kit, PartOfDatakit())
+
+
+def load_what_imports(kit: str | os.PathLike[str]) -> PartOfDatakit:
+    """Read a datakit as `load_datakit` does; where modules fail, give the others.
+
+    The classes of a broken kit are good to look at, and no more: they are not in memory for the next reading. Raises
+    DiscoveryError where it is not modules that fail.
+    """
+    part = PartOfDatakit()
+    try:
+        part.kit = _load(kit, part)
+    except DiscoveryError as exc:
+        if not part.failures:
+            raise
+        part.refusal = exc
+    return part
+
+
+def name_of_datakit(kit: str | os.PathLike[str]) -> str:
+    """The name by which settings know a datakit: that of its folder. Raises DiscoveryError for a path that is none."""
+    return _folder_of(kit)[0].name
+
+
+def _load(kit: str | os.PathLike[str], part: PartOfDatakit) -> Datakit:
     folder, name = _folder_of(kit)
     with import_lock:
         if folder in _being_read:
@@ -74,7 +126,7 @@ def load_datakit(kit: str | os.PathLike[str]) -> Datakit:
         if folder not in _kits:
             _being_read.append(folder)
             try:
-                _kits[folder] = _read(folder, name)
+                _kits[folder] = _read(folder, name, part)
             finally:
                 _being_read.pop()
         return _kits[folder]
@@ -205,7 +257,7 @@ def _code_folder(folder: Path) -> Path:
     return source if source.is_dir() and not beside and not (source / "__init__.py").is_file() else folder
 
 
-def _read(folder: Path, name: str | None) -> Datakit:
+def _read(folder: Path, name: str | None, part: PartOfDatakit) -> Datakit:
     before = _files_around(folder)
     code = _code_folder(folder)
     found = _list_files(folder, code)
@@ -216,6 +268,8 @@ def _read(folder: Path, name: str | None) -> Datakit:
             raised = _import_all(reading, order)
             entry = _entry_to_circle(raised)
             if entry is None or entry in first:
+                if raised:
+                    _keep_what_imported(part, reading, raised)
                 _refuse_failures(reading, found, raised)
                 read = _datakit(folder, found, [reading.module(file) for file in found.modules])
                 return replace(read, side_effects=tuple(sorted(_files_around(folder) - before)))
@@ -234,6 +288,18 @@ def _import_all(reading: Reading, files: Iterable[Path]) -> dict[Path, BaseExcep
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - a kit's module may raise anything
             raised[file] = exc
     return raised
+
+
+def _keep_what_imported(part: PartOfDatakit, reading: Reading, raised: Mapping[Path, BaseException]) -> None:
+    """Remember the modules that did not fail, and where each failure comes from."""
+    modules = tuple(reading.loaded())
+    tables = tuple(discover_sqlmodel_classes(modules))
+    part.kit = Datakit(reading.kit.folder.name, reading.kit.folder, modules, tables)
+    origins = {id(exc): file for file, exc in reversed([*raised.items(), *reading.failures.items()])}
+    failed = {id(exc): exc for exc in raised.values()}
+    part.failures = tuple(
+        ModuleFailure(origins[key], _line_in(origins[key], exc), exc) for key, exc in failed.items()
+    )
 
 
 def _entry_to_circle(raised: Mapping[Path, BaseException]) -> Path | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["CODES", "Finding", "Severity"]
+__all__ = ["ALL_CODES", "CODES", "LINT_CODES", "Finding", "Fix", "Severity"]
 
 
 class Severity(StrEnum):
@@ -56,6 +56,49 @@ CODES: dict[str, tuple[str, Severity]] = {
 }
 """Every code with its name and severity; docs/findings.md explains each. DK103 and DK202 are looked for by `strict` alone."""
 
+LINT_CODES: dict[str, tuple[str, Severity]] = {
+    "DL001": ("suppression-unused", Severity.INFO),
+    "DL002": ("suppression-unknown", Severity.ERROR),
+    "DL101": ("decimal-without-digits", Severity.ERROR),
+    "DL102": ("text-without-length", Severity.WARNING),
+    "DL103": ("limit-dropped", Severity.ERROR),
+    "DL104": ("datetime-without-time-zone", Severity.WARNING),
+    "DL105": ("microseconds-lost", Severity.WARNING),
+    "DL106": ("integer-too-small", Severity.WARNING),
+    "DL107": ("enum-stored-by-name", Severity.WARNING),
+    "DL108": ("json-without-type", Severity.ERROR),
+    "DL109": ("float-single-precision", Severity.WARNING),
+    "DL201": ("description-no-comment", Severity.INFO),
+    "DL202": ("default-no-server-default", Severity.INFO),
+    "DL203": ("limit-not-enforced", Severity.INFO),
+    "DL301": ("name-too-long", Severity.ERROR),
+    "DL302": ("name-reserved", Severity.INFO),
+    "DL303": ("names-differ-in-case", Severity.ERROR),
+    "DL401": ("index-too-wide", Severity.ERROR),
+    "DL402": ("float-in-key", Severity.ERROR),
+    "DL403": ("foreign-key-without-index", Severity.WARNING),
+    "DL404": ("silver-without-key", Severity.WARNING),
+    "DL501": ("shared-column", Severity.ERROR),
+    "DL502": ("bronze-without-metadata", Severity.WARNING),
+}
+"""What lint finds in the classes themselves; docs/lint/ has a page for each."""
+
+ALL_CODES = {**CODES, **LINT_CODES}
+
+
+@dataclass(frozen=True)
+class Fix:
+    """A correction of a class: the lines `line` to `end_line` of its file, as they are and as they should be.
+
+    `imports` are the import statements that the new lines need.
+    """
+
+    line: int
+    end_line: int
+    old: str
+    new: str
+    imports: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -65,6 +108,9 @@ class Finding:
     the name it has in the database, or in the class where the database has none) are None for a whole table. `ddl` are
     the statements that would mend the database: a proposal that nothing here ever runs, empty where the database has no
     statement for it. They may need time, locks and decisions about rows.
+
+    Of what lint finds, `expected` is what the class should say, `found` what it says, and `cause` what each database
+    makes of that. `file` and `line` are those of the field, or of the class; `fix` is there when it was asked for.
     """
 
     table: str
@@ -75,16 +121,19 @@ class Finding:
     cause: str
     part: str | None = None
     ddl: tuple[str, ...] = ()
+    file: str | None = None
+    line: int | None = None
+    fix: Fix | None = None
 
     @property
     def name(self) -> str:
         """The code's name, such as `column-missing`."""
-        return CODES[self.code][0]
+        return ALL_CODES[self.code][0]
 
     @property
     def severity(self) -> Severity:
         """The code's severity."""
-        return CODES[self.code][1]
+        return ALL_CODES[self.code][1]
 
     @property
     def place(self) -> str:

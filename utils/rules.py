@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from sqlmodel_framework.base.errors import ConfigurationError
-from sqlmodel_framework.utils.findings import CODES, Finding
+from sqlmodel_framework.utils.findings import ALL_CODES, Finding
 
-__all__ = ["Rules"]
+__all__ = ["Rules", "refuse_unknown"]
 
 _STRICT = {"DK103", "DK202"}
 
@@ -34,7 +34,7 @@ class Rules:
         return self.strict or any(self._selects(code) for code in _STRICT)
 
     def _selects(self, code: str) -> bool:
-        return any(entry.partition(":")[0] in (code, CODES[code][0]) for entry in self.select)
+        return any(entry.partition(":")[0] in (code, ALL_CODES[code][0]) for entry in self.select)
 
     def __post_init__(self) -> None:
         if isinstance(self.select, str) or isinstance(self.ignore, str):
@@ -42,13 +42,7 @@ class Rules:
                 "rules are a list of texts", seen="one text", expected="such as ['DK213']"
             )
         for entry in (*self.select, *self.ignore):
-            if not _codes(entry):
-                raise ConfigurationError(
-                    "a rule names no kind of finding",
-                    seen=entry,
-                    expected="a code such as DK213, the beginning of one, or a name such as column-default",
-                    next_step="see docs/findings.md for all codes",
-                )
+            refuse_unknown(entry)
 
     def apply(self, findings: Iterable[Finding]) -> list[Finding]:
         """The findings that count."""
@@ -66,14 +60,26 @@ class Rules:
         return not any(_matches(entry, finding) for entry in self.ignore)
 
 
+def refuse_unknown(entry: str, where: str | None = None) -> None:
+    """Raise ConfigurationError for an entry that names no code; `where` says where the entry stands."""
+    if not _codes(entry):
+        raise ConfigurationError(
+            "a rule names no kind of finding",
+            where=where,
+            seen=entry,
+            expected="a code such as DK213, the beginning of one, or a name such as column-default",
+            next_step="see docs/findings.md for all codes",
+        )
+
+
 def _codes(entry: str) -> list[str]:
     word, colon, place = str(entry).partition(":")
     if colon and not place:
         return []
-    is_code = re.fullmatch(r"DK\d{1,3}", word.upper())
+    is_code = re.fullmatch(r"D[KL]\d{1,3}", word.upper())
     return [
         code
-        for code, (name, _) in CODES.items()
+        for code, (name, _) in ALL_CODES.items()
         if name == word or (is_code and code.startswith(word.upper()))
     ]
 

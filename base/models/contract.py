@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pydantic.fields import FieldInfo
 from sqlalchemy import CheckConstraint, Column, Index, Table, UniqueConstraint, types
 from sqlalchemy.sql.elements import ColumnElement, TextClause
 from sqlalchemy.types import TypeEngine
@@ -35,7 +36,8 @@ class ColumnContract:
     does not know. `max_length` counts characters of texts and bytes of binaries. `minimum` and `maximum` are inclusive;
     they hold the range of the type where it has one (whole numbers, decimals with digits) and the limits of the field.
     `choices` are the values that are allowed, as they are stored: names of enum members. `limits` are the field's own, as
-    written; `declared_length` is the column's. A `computed` column is never written.
+    written; `declared_length` is the column's. A `computed` column is never written. `field_info` is the field as pydantic
+    has it: its annotation, default and description.
     """
 
     name: str
@@ -53,6 +55,7 @@ class ColumnContract:
     minimum: Any
     maximum: Any
     choices: tuple[Any, ...] | None
+    field_info: FieldInfo | None = None
 
     @property
     def sql_type(self) -> TypeEngine[Any]:
@@ -144,21 +147,24 @@ def contract_of(table: TableLike) -> Contract:
     )
 
 
-_NO_FIELD: tuple[None, bool, Limits] = (None, False, _NO_LIMITS)
+_NO_FIELD: tuple[None, bool, Limits, None] = (None, False, _NO_LIMITS, None)
 
 
-def _fields(table_class: Any) -> Iterator[tuple[Column[Any], tuple[str, bool, Limits]]]:
-    """Column -> name of its field, whether a metadata mixin brings it, and the field's limits."""
+def _fields(table_class: Any) -> Iterator[tuple[Column[Any], tuple[str, bool, Limits, FieldInfo]]]:
+    """Column -> name of its field, whether a metadata mixin brings it, the field's limits, and the field."""
     metadata = metadata_column_names(table_class)
     mapper = getattr(table_class, "__mapper__", None)
+    fields = table_class.model_fields
     for column in table_class.__table__.columns:
         name = mapper.get_property_by_column(column).key if mapper else column.key
-        field = table_class.model_fields.get(name)
+        field = fields.get(name)
         if field is not None:
-            yield column, (name, name in metadata, limits_of(field))
+            yield column, (name, name in metadata, limits_of(field), field)
 
 
-def _read(column: Column[Any], field: str | None, is_metadata: bool, limits: Limits) -> ColumnContract:
+def _read(
+    column: Column[Any], field: str | None, is_metadata: bool, limits: Limits, field_info: FieldInfo | None
+) -> ColumnContract:
     sql_type: Any = plain_type(column.type)
     family = family_of(sql_type)
     length = getattr(sql_type, "length", None) if family in ("text", "binary") else None
@@ -180,6 +186,7 @@ def _read(column: Column[Any], field: str | None, is_metadata: bool, limits: Lim
         minimum=minimum,
         maximum=maximum,
         choices=tuple(sql_type.enums) if family == "enum" else limits.choices,
+        field_info=field_info,
     )
 
 
@@ -282,10 +289,12 @@ def _foreign_keys(table: Table) -> Iterator[ForeignKeyRule]:
 
 
 def _checks(table: Table) -> Iterator[CheckRule]:
-    for constraint in table.constraints:
+    of_columns = [(check, (column.name,)) for column in table.columns for check in column.constraints]
+    of_table = [(check, ()) for check in table.constraints]
+    for constraint, own in (*of_columns, *of_table):
         if isinstance(constraint, CheckConstraint) and not _of_a_type(constraint):
             name = constraint.name if isinstance(constraint.name, str) else None
-            columns = tuple(column.name for column in constraint.columns)
+            columns = own or tuple(column.name for column in constraint.columns)
             yield CheckRule(name, constraint.sqltext, columns)
 
 

@@ -48,6 +48,7 @@ _FAMILIES: list[tuple[type[TypeEngine[Any]], Family]] = [
     (types.Uuid, "uuid"),
     (types.String, "text"),
 ]
+_known: dict[type, Family | None] = {}
 
 
 def plain_type(sql_type: TypeEngine[Any]) -> TypeEngine[Any]:
@@ -59,7 +60,10 @@ def plain_type(sql_type: TypeEngine[Any]) -> TypeEngine[Any]:
 
 def family_of(sql_type: TypeEngine[Any]) -> Family | None:
     """The family of a type as `plain_type` gives it; None for a type that is in none."""
-    return next((family for kind, family in _FAMILIES if isinstance(sql_type, kind)), None)
+    own: type = type(sql_type)
+    if own not in _known:
+        _known[own] = next((family for kind, family in _FAMILIES if issubclass(own, kind)), None)
+    return _known[own]
 
 
 def arrow_type(family: Family, sql_type: Any) -> pa.DataType:

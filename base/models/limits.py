@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from types import UnionType
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from types import GenericAlias, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -34,6 +34,7 @@ class Limits:
 
 
 _NAMES = [field.name for field in fields(Limits)][:-1]
+_NONE = Limits()
 
 
 def limits_of(field: FieldInfo) -> Limits:
@@ -43,12 +44,30 @@ def limits_of(field: FieldInfo) -> Limits:
     regex = getattr(field, "_attributes_set", {}).get("regex")
     if regex is not None:
         found["pattern"] = regex
-    for mark in (*_marks(field.annotation), *field.metadata):
-        for name in _NAMES:
+    annotation, marks = field.annotation, field.metadata
+    if isinstance(annotation, type) and not isinstance(annotation, GenericAlias):
+        choices = None
+    else:
+        marks = [*_marks(annotation), *marks]
+        choices = _choices(annotation)
+    for mark in marks:
+        for name in _names_of(mark):
             value = getattr(mark, name, None)
             if value is not None:
                 found[name] = getattr(value, "pattern", value) if name == "pattern" else value
-    return Limits(**found, choices=_choices(field.annotation))
+    return Limits(**found, choices=choices) if found or choices else _NONE
+
+
+_names_on: dict[type, Sequence[str]] = {}
+
+
+def _names_of(mark: object) -> Sequence[str]:
+    """The limits that a mark of this kind may hold: one of SQLModel's holds ten other things."""
+    kind: type = type(mark)
+    if kind not in _names_on:
+        own = {field.name for field in fields(kind)} if is_dataclass(kind) else set(_NAMES)
+        _names_on[kind] = [name for name in _NAMES if name in own or hasattr(kind, name)]
+    return _names_on[kind]
 
 
 def _marks(annotation: Any) -> Iterator[Any]:

@@ -26,7 +26,7 @@ class WeatherBronze(BronzeMetadata, SQLModel, table=True):
     month: int
     day: int
     hour: int
-    temp: float | None = Field(default=None, sa_type=Double)
+    temp: float | None = Field(default=None, sa_type=Double)  # datakit: ignore[DL302] the source's name
     dewp: float | None = Field(default=None, sa_type=Double)
     humid: float | None = Field(default=None, sa_type=Double)
     wind_dir: int | None = None

@@ -69,7 +69,7 @@ class FilmBronze(BronzeMetadata, SQLModel, table=True):
     last_update: datetime = time_field()
     # Without none_as_null, SQLAlchemy writes None as the JSON value null, which is not SQL NULL.
     special_features: list[str] | None = Field(default=None, sa_type=JSON(none_as_null=True))
-    fulltext: str = Field(sa_type=Text)
+    fulltext: str = Field(sa_type=Text)  # datakit: ignore[DL302] the source's name
 
 
 class FilmActorBronze(BronzeMetadata, SQLModel, table=True):

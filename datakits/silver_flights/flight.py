@@ -31,8 +31,8 @@ class Flight(SilverMetadata, SQLModel, table=True):
     tail_number: str | None = Field(default=None, max_length=6, index=True)
     scheduled_departure: datetime = time_field()
     departure_delay_minutes: int | None = None
-    scheduled_arrival_local: time
-    arrival_local: time | None = None
+    scheduled_arrival_local: time  # datakit: ignore[DL105] whole minutes
+    arrival_local: time | None = None  # datakit: ignore[DL105] whole minutes
     arrival_delay_minutes: int | None = None
     air_time_minutes: int | None = None
     distance_miles: int

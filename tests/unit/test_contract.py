@@ -271,6 +271,14 @@ def test_keys_and_checks() -> None:
     assert [name for name, column in contract.columns.items() if column.computed] == ["twice"]
 
 
+def test_a_check_of_a_single_column_is_a_check() -> None:
+    table = Table(
+        "t", MetaData(), Column("a", Integer, CheckConstraint("a > 0", name="ck_a"), primary_key=True)
+    )
+    (check,) = contract_of(table).checks
+    assert (check.name, str(check.condition), check.columns) == ("ck_a", "a > 0", ("a",))
+
+
 def test_a_table_without_a_class_has_a_contract() -> None:
     table = Table("link", MetaData(), Column("a", Integer, primary_key=True), Column("b", String(3)))
     columns = contract_of(table).columns
