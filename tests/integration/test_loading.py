@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, insert, select
 from sqlmodel import SQLModel
 
 from sqlmodel_framework import (
@@ -236,6 +236,27 @@ def test_many_batches_and_none(deployed: Callable[..., type[SQLModel]], target: 
     rows = stored(table_class, target)
     assert len(rows) == 100_000
     assert all(row["name"] == str(row["id"]) for row in rows)
+
+
+def test_the_server_goes_on_counting_behind_the_largest_number(
+    deployed: Callable[..., type[SQLModel]], target: TargetConfig
+) -> None:
+    table_class = deployed("""
+    class Counted(SQLModel, table=True):
+        __tablename__ = 'Coun"ted %s'
+        number: int | None = Field(default=None, sa_column=Column("nu'm %", Integer, primary_key=True))
+        name: str
+    """)
+    table = table_class.__table__  # type: ignore[attr-defined]
+    for loaded, largest in [([7, 3], 7), ([5], 8)]:
+        load_rows(
+            pa.table({"nu'm %": pa.array(loaded, pa.int32()), "name": ["a"] * len(loaded)}),
+            table_class,
+            target,
+        )
+        with create_engine_for_target(target).begin() as connection:
+            connection.execute(insert(table).values(name="b"))
+            assert connection.execute(select(func.max(table.c["nu'm %"]))).scalar_one() == largest + 1
 
 
 HOSTILE = """
