@@ -335,6 +335,9 @@ def test_documents_follow_the_schema() -> None:
         "found": "no such column",
         "cause": "the class gained it",
         "ddl": ["ALTER TABLE customer ADD COLUMN email VARCHAR(254)"],
+        "file": None,
+        "line": None,
+        "fix": None,
     }
     assert {field.name for field in fields(Finding)} < set(validation["findings"][0])
     error = valid(error_as_json(ConfigurationError("unknown target", seen="x")))

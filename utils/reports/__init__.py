@@ -8,6 +8,7 @@ from sqlmodel_framework.utils.reports.document import (
     as_json,
     error_as_json,
     exit_code_of,
+    lint_document,
     report_schema,
 )
 from sqlmodel_framework.utils.reports.github import as_github
@@ -32,6 +33,7 @@ __all__ = [
     "as_text",
     "error_as_json",
     "exit_code_of",
+    "lint_document",
     "render",
     "render_error",
     "report_schema",

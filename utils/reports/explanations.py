@@ -133,5 +133,21 @@ EXPLANATIONS: dict[str, tuple[str, str]] = {
         "A constraint or an index does what the class says, under another name.",
         "Rename it, or leave it: rows are treated alike, but DROP and ALTER by name would fail.",
     ),
+    "DK901": (
+        "A value was written without an error, and another one is read.",
+        "Give the column the type of the class, or the class a type that the database keeps.",
+    ),
+    "DK902": (
+        "The database refuses a row that the class allows.",
+        "Widen the column or drop the rule that only the database has; or say the limit in the class.",
+    ),
+    "DK903": (
+        "A row was written without an error and is not there.",
+        "Look for triggers and rules that skip rows or change keys.",
+    ),
+    "DK911": (
+        "The database accepts a row that the class forbids.",
+        "Correct the rows that are there, then add the rule or switch it on.",
+    ),
 }
 """Code -> meaning and advice, a sentence each."""

@@ -13,8 +13,10 @@ from sqlmodel_framework.utils.reports.document import TargetReport
 from sqlmodel_framework.utils.reports.words import (
     Sources,
     difference,
+    fix_lines,
     printable,
     printable_lines,
+    source_of,
     statements_of,
 )
 
@@ -28,11 +30,10 @@ def as_github(
 ) -> Iterator[str]:
     """One command a finding, an error, and a thing that could not be checked; none where all is well."""
     for report in reports:
-        if report.validation is not None:
-            for finding in report.validation.findings:
-                yield _finding_command(report, finding, sources or {}, verbose=verbose)
-            for sentence in report.validation.unverified:
-                yield _command("error", {"title": "unverified"}, printable(f"{report.target}: {sentence}"))
+        for finding in report.findings:
+            yield _finding_command(report, finding, sources or {}, verbose=verbose)
+        for sentence in report.unverified:
+            yield _command("error", {"title": "unverified"}, printable(f"{report.target}: {sentence}"))
         if report.error is not None:
             lines = "\n".join(printable_lines(f"{report.target}: {report.error}"))
             yield _command("error", {"title": type(report.error).__name__}, lines)
@@ -40,13 +41,16 @@ def as_github(
 
 def _finding_command(report: TargetReport, finding: Finding, sources: Sources, *, verbose: bool) -> str:
     properties: dict[str, str] = {}
-    if finding.table in sources:
-        file, line = sources[finding.table]
+    place = source_of(finding, sources)
+    if place is not None:
+        file, line = place
         properties = {"file": printable(Path(file).as_posix()), "line": str(line)}
     properties["title"] = f"{finding.code} {finding.name}"
     message = f"{printable(f'{report.target}: {finding.place}')}: {difference(finding)}"
     if verbose and finding.ddl:
         message = "\n".join([message, "would mend it:", *statements_of(finding)])
+    if finding.fix is not None:
+        message = "\n".join([message, *fix_lines(finding.fix)])
     return _command(_COMMANDS[finding.severity], properties, message)
 
 

@@ -5,14 +5,21 @@ Read by Jenkins, GitLab, Azure DevOps and others; the form is that of https://gi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from sqlmodel_framework.base.errors import DatakitError
 from sqlmodel_framework.utils.findings import Finding, Severity
 from sqlmodel_framework.utils.reports.document import TargetReport
 from sqlmodel_framework.utils.reports.matrix import rows_of
-from sqlmodel_framework.utils.reports.words import by_table, count, printable, printable_lines, statements_of
+from sqlmodel_framework.utils.reports.words import (
+    by_table,
+    count,
+    fix_lines,
+    printable,
+    printable_lines,
+    statements_of,
+)
 
 __all__ = ["as_junit"]
 
@@ -36,21 +43,22 @@ def as_junit(kit: str, tables: Sequence[str], reports: Sequence[TargetReport]) -
 
 def _add_suite(root: Element, kit: str, report: TargetReport, tables: Sequence[str]) -> None:
     suite = SubElement(root, "testsuite", name=printable(report.target))
-    findings = by_table(report.validation.findings if report.validation else ())
-    own = set(report.validation.tables if report.validation else tables)
+    findings = by_table(report.findings)
+    own = set(tables if report.tables is None else report.tables)
     skipped = _why_skipped(report)
+    not_proven = report.proof.not_proven if report.proof is not None else {}
     for table in rows_of([report], tables):
         _add_table(
             _case(suite, kit, report, table),
             findings[table],
-            skipped if table in own or findings[table] else "not validated",
+            _why_this(table, not_proven, skipped) if table in own or findings[table] else "not validated",
         )
-    if report.validation is not None and report.validation.unverified:
-        _add_unverified(_case(suite, kit, report, "(unverified)"), report.validation.unverified)
+    if report.unverified:
+        _add_unverified(_case(suite, kit, report, "(unverified)"), report.unverified)
     if report.error is not None:
         _add_error(_case(suite, kit, report, "(target)"), report.error)
-    if report.validation is not None and report.validation.notes:
-        SubElement(suite, "system-out").text = _lines(report.validation.notes)
+    if report.notes:
+        SubElement(suite, "system-out").text = _lines(report.notes)
     _count(suite, report)
 
 
@@ -61,11 +69,15 @@ def _case(suite: Element, kit: str, report: TargetReport, name: str) -> Element:
 
 def _why_skipped(report: TargetReport) -> str | None:
     """Why a table without an error has not passed; None where it has."""
-    if report.validation is None:
+    if report.tables is None:
         return "not reached" if report.error is not None else "not validated"
-    if report.validation.unverified:
+    if report.validation is not None and report.validation.unverified:
         return "not everything could be checked: see (unverified)"
     return None
+
+
+def _why_this(table: str, not_proven: Mapping[str, str], skipped: str | None) -> str | None:
+    return f"not proven: {printable(not_proven[table])}" if table in not_proven else skipped
 
 
 def _add_table(case: Element, findings: Sequence[Finding], skipped: str | None) -> None:
@@ -100,6 +112,7 @@ def _told(findings: Iterable[Finding]) -> str:
         if finding.ddl:
             lines.append("would mend it:")
         lines += (f"  {line}" for line in statements_of(finding))
+        lines += (f"  {line}" for line in (fix_lines(finding.fix) if finding.fix else ()))
     return "\n".join(lines)
 
 
@@ -111,5 +124,5 @@ def _count(suite: Element, report: TargetReport) -> None:
     suite.set("tests", str(len(suite.findall("testcase"))))
     for total, name in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(total, str(len(suite.findall(f"testcase/{name}"))))
-    steps = (report.deployment, report.validation)
+    steps = (report.deployment, report.checked, report.proof)
     suite.set("time", f"{sum(step.seconds for step in steps if step is not None):.3f}")

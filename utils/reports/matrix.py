@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from sqlmodel_framework.utils.findings import Finding
 from sqlmodel_framework.utils.reports.document import TargetReport
 from sqlmodel_framework.utils.reports.terminal import console_of, drawn
 from sqlmodel_framework.utils.reports.words import by_table, count, counts, printable, utf_terminal
-
-if TYPE_CHECKING:
-    from sqlmodel_framework.utils.validation import ValidationResult
 
 __all__ = ["as_matrix", "cells_of", "rows_of"]
 
@@ -35,31 +31,32 @@ def as_matrix(
 
 def rows_of(reports: Sequence[TargetReport], tables: Sequence[str]) -> list[str]:
     """The kit's tables in their order, then those that only findings name, sorted."""
-    validations = [report.validation for report in reports if report.validation is not None]
-    known = dict.fromkeys(chain(tables, *(validation.tables for validation in validations)))
-    found = {finding.table for validation in validations for finding in validation.findings}
+    known = dict.fromkeys(chain(tables, *(report.tables or () for report in reports)))
+    found = {finding.table for report in reports for finding in report.findings}
     return [*known, *sorted(found - set(known))]
 
 
 def cells_of(report: TargetReport, tables: Iterable[str]) -> list[str]:
-    """For each table `ok`, `missing`, `2 errors`, `1 warning`, `unverified`, `not validated`, `not reached`; `-` for others' tables."""
-    if report.validation is None:
+    """For each table `ok`, `missing`, `2 errors`, `1 warning`, `unverified`, `not proven`, `not validated`, `not reached`; `-` for others' tables."""
+    if report.tables is None:
         return ["not validated" if report.error is None else "not reached" for _ in tables]
-    findings, own = by_table(report.validation.findings), set(report.validation.tables)
+    findings, own = by_table(report.findings), set(report.tables)
     return [
-        _cell(findings[table], report.validation) if table in findings or table in own else "-"
+        _cell(table, findings[table], report) if table in findings or table in own else "-"
         for table in tables
     ]
 
 
-def _cell(findings: Sequence[Finding], validation: ValidationResult) -> str:
+def _cell(table: str, findings: Sequence[Finding], report: TargetReport) -> str:
     if any(finding.code == "DK101" for finding in findings):
         return "missing"
     number = counts(findings)
     if number["error"]:
         return count(number["error"], "error")
-    if validation.unverified:
+    if report.validation is not None and report.validation.unverified:
         return "unverified"
+    if report.proof is not None and table in report.proof.not_proven:
+        return "not proven"
     return count(number["warning"], "warning") if number["warning"] else "ok"
 
 
@@ -94,4 +91,4 @@ def _grid(rows: Sequence[Sequence[str]], width: int) -> str:
 def _style(cell: str) -> str:
     if cell in ("ok", "-"):
         return "green" if cell == "ok" else "dim"
-    return "yellow" if cell.endswith(("warning", "warnings", "not validated")) else "bold red"
+    return "yellow" if cell.endswith(("warning", "warnings", "not validated", "not proven")) else "bold red"

@@ -65,5 +65,5 @@ def _text(reports: Sequence[TargetReport], tables: Sequence[str], *, verbose: bo
         text = "\n".join(as_text(reports, verbose=verbose))
     else:
         text = as_tables(reports, width=width, verbose=verbose)
-    several = len(reports) > 1 and any(report.validation is not None for report in reports)
+    several = len(reports) > 1 and any(report.tables is not None for report in reports)
     return f"{text}\n\n{as_matrix(reports, tables, width=width)}" if several else text

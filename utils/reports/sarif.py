@@ -6,17 +6,19 @@ https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from sqlmodel_framework._version import __version__
-from sqlmodel_framework.utils.findings import CODES, Finding, Severity
+from sqlmodel_framework.utils.findings import CODES, LINT_CODES, Finding, Severity
 from sqlmodel_framework.utils.reports.document import TargetReport, exit_code_of
 from sqlmodel_framework.utils.reports.explanations import EXPLANATIONS
-from sqlmodel_framework.utils.reports.words import Sources, difference, printable
+from sqlmodel_framework.utils.reports.lint_explanations import LINT_EXPLANATIONS
+from sqlmodel_framework.utils.reports.words import Sources, difference, printable, source_of
 
 __all__ = ["as_sarif"]
 
@@ -29,16 +31,16 @@ def as_sarif(kit: str, reports: Sequence[TargetReport], sources: Sources | None 
     A result's logical location names target, table, and column or part; a physical one stands where `sources` knows the
     class. Errors and what could not be checked are notifications, and the invocation is then not successful.
     """
+    codes = LINT_CODES if any(report.lint is not None for report in reports) else CODES
     run = {
-        "tool": {"driver": {"name": "datakit", "semanticVersion": __version__, "rules": list(_rules())}},
+        "tool": {"driver": {"name": "datakit", "semanticVersion": __version__, "rules": list(_rules(codes))}},
         "automationDetails": {"id": f"datakit/{quote(kit, errors='backslashreplace')}/"},
         "columnKind": "unicodeCodePoints",
         "invocations": [_invocation(reports)],
         "results": [
-            _result(report, finding, sources or {})
+            _result(report, finding, sources or {}, list(codes))
             for report in reports
-            if report.validation is not None
-            for finding in report.validation.findings
+            for finding in report.findings
         ],
     }
     document = {
@@ -49,9 +51,9 @@ def as_sarif(kit: str, reports: Sequence[TargetReport], sources: Sources | None 
     return json.dumps(document, indent=2)
 
 
-def _rules() -> Iterator[dict[str, Any]]:
-    for code, (name, severity) in CODES.items():
-        meaning, advice = EXPLANATIONS[code]
+def _rules(codes: Mapping[str, tuple[str, Severity]]) -> Iterator[dict[str, Any]]:
+    for code, (name, severity) in codes.items():
+        meaning, advice = (EXPLANATIONS | LINT_EXPLANATIONS)[code]
         yield {
             "id": code,
             "name": name.title().replace("-", ""),
@@ -62,10 +64,10 @@ def _rules() -> Iterator[dict[str, Any]]:
         }
 
 
-def _result(report: TargetReport, finding: Finding, sources: Sources) -> dict[str, Any]:
+def _result(report: TargetReport, finding: Finding, sources: Sources, codes: Sequence[str]) -> dict[str, Any]:
     return {
         "ruleId": finding.code,
-        "ruleIndex": list(CODES).index(finding.code),
+        "ruleIndex": codes.index(finding.code),
         "level": _LEVELS[finding.severity],
         "message": {"text": f"{printable(f'{report.target}: {finding.place}')}: {difference(finding)}"},
         "locations": [_location(report, finding, sources)],
@@ -76,14 +78,16 @@ def _result(report: TargetReport, finding: Finding, sources: Sources) -> dict[st
             "found": finding.found,
             "cause": finding.cause,
             "ddl": list(finding.ddl),
+            "fix": asdict(finding.fix) if finding.fix else None,
         },
     }
 
 
 def _location(report: TargetReport, finding: Finding, sources: Sources) -> dict[str, Any]:
     location: dict[str, Any] = {"logicalLocations": list(_logical_locations(report, finding))}
-    if finding.table in sources:
-        file, line = sources[finding.table]
+    place = source_of(finding, sources)
+    if place is not None:
+        file, line = place
         path = Path(file).as_posix()
         uri = ("file://" if path.startswith("/") else "") + quote(path, errors="backslashreplace")
         location["physicalLocation"] = {
@@ -123,11 +127,10 @@ def _invocation(reports: Sequence[TargetReport]) -> dict[str, Any]:
 def _notifications(report: TargetReport) -> Iterator[dict[str, Any]]:
     if report.error is not None:
         yield _notification("error", f"{report.target}: {report.error}")
-    if report.validation is not None:
-        for sentence in report.validation.unverified:
-            yield _notification("error", f"{report.target}: unverified: {sentence}")
-        for note in report.validation.notes:
-            yield _notification("note", f"{report.target}: {note}")
+    for sentence in report.unverified:
+        yield _notification("error", f"{report.target}: unverified: {sentence}")
+    for note in report.notes:
+        yield _notification("note", f"{report.target}: {note}")
 
 
 def _notification(level: str, text: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from sqlmodel_framework.utils.reports.text import (
     mending,
     remarks,
 )
-from sqlmodel_framework.utils.reports.words import printable, utf_terminal
+from sqlmodel_framework.utils.reports.words import fix_lines, printable, utf_terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,9 +53,8 @@ def as_tables(reports: Iterable[TargetReport], *, width: int, verbose: bool = Fa
     for report in reports:
         _print(console, headline(report), "red" if report.exit_code else "green")
         _print_lines(console, details(report, verbose=verbose))
-        if report.validation is not None:
-            _print_findings(console, report.validation.findings, width=width, verbose=verbose)
-            _print_lines(console, remarks(report.validation))
+        _print_findings(console, report.findings, width=width, verbose=verbose)
+        _print_lines(console, remarks(report))
         _print_lines(console, error_lines(report))
     return drawn(console)
 
@@ -82,6 +81,7 @@ def _print_findings(console: Console, findings: Sequence[Finding], *, width: int
         console.print(_wide_table(findings) if width >= _WIDE else _narrow_table(findings, width))
     if verbose:
         _print_lines(console, _mending_lines(findings))
+    _print_lines(console, _fixes(findings))
 
 
 def _mending_lines(findings: Iterable[Finding]) -> Iterator[str]:
@@ -93,6 +93,13 @@ def _mending_lines(findings: Iterable[Finding]) -> Iterator[str]:
     for group in groups.values():
         yield from (f"{INDENT}{finding.code} {printable(finding.place)}" for finding in group)
         yield from mending(group[0], INDENT)
+
+
+def _fixes(findings: Iterable[Finding]) -> Iterator[str]:
+    for finding in findings:
+        if finding.fix is not None:
+            yield f"{INDENT}{printable(f'{finding.file}:{finding.line}')}: {finding.code} {printable(finding.place)}"
+            yield from (f"{INDENT}  {line}" for line in fix_lines(finding.fix))
 
 
 def _print(console: Console, line: str, style: str = "") -> None:
@@ -133,9 +140,13 @@ def _wide_table(findings: Iterable[Finding]) -> Table:
         table.add_row(
             _cell(f"{finding.code} {finding.name}", style),
             _cell(finding.severity.value, style),
-            *map(_cell, (finding.place, finding.expected, finding.found, finding.cause)),
+            *map(_cell, (_place(finding), finding.expected, finding.found, finding.cause)),
         )
     return table
+
+
+def _place(finding: Finding) -> str:
+    return finding.place if finding.file is None else f"{finding.place} ({finding.file}:{finding.line})"
 
 
 def _narrow_table(findings: Iterable[Finding], width: int) -> Table:
@@ -150,7 +161,7 @@ def _narrow_table(findings: Iterable[Finding], width: int) -> Table:
         told = (("expected", finding.expected), ("found", finding.found), ("cause", finding.cause))
         table.add_row(
             _cell(finding.code, style) + Text("\n") + _cell(finding.severity.value, style),
-            _cell(finding.place) + Text("\n") + _cell(finding.name, "dim"),
+            _cell(_place(finding)) + Text("\n") + _cell(finding.name, "dim"),
             Text("\n").join(_cell(f"{word}: ", "dim") + _cell(text) for word, text in told),
         )
     return table

@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING
 from sqlmodel_framework.base.errors import DeploymentError
 from sqlmodel_framework.utils.findings import Finding, Severity
 from sqlmodel_framework.utils.reports.document import TargetReport
-from sqlmodel_framework.utils.reports.words import count, counts, printable, printable_lines, statements_of
+from sqlmodel_framework.utils.reports.words import (
+    count,
+    counts,
+    fix_lines,
+    printable,
+    printable_lines,
+    statements_of,
+)
 
 if TYPE_CHECKING:
     from sqlmodel_framework.utils.deployment import DeploymentResult
+    from sqlmodel_framework.utils.proof.prove import ProofResult
     from sqlmodel_framework.utils.validation import ValidationResult
 
 __all__ = ["INDENT", "as_text", "details", "error_lines", "finding_lines", "headline", "mending", "remarks"]
@@ -24,9 +32,8 @@ def as_text(reports: Iterable[TargetReport], *, verbose: bool = False) -> Iterat
     for report in reports:
         yield headline(report)
         yield from details(report, verbose=verbose)
-        if report.validation is not None:
-            yield from finding_lines(report.validation.findings, verbose=verbose)
-            yield from remarks(report.validation)
+        yield from finding_lines(report.findings, verbose=verbose)
+        yield from remarks(report)
         yield from error_lines(report)
 
 
@@ -47,10 +54,23 @@ def _steps(report: TargetReport) -> Iterator[str]:
     if report.validation is not None:
         done_in = f"in {count(len(report.validation.tables), 'table')}, {report.validation.seconds:.2f} s"
         yield f"validated: {_outcome(report.validation)} {done_in}"
+    if report.proof is not None:
+        yield from _proof_steps(report.proof)
+    if report.lint is not None:
+        done_in = f"in {count(len(report.lint.tables), 'table')}, {report.lint.seconds:.2f} s"
+        yield f"linted: {_findings_in_words(report.lint.findings) or 'no finding'} {done_in}"
     if report.cleanup is not None:
         yield f"cleaned up: {count(len(report.cleanup.dropped), 'table')} dropped"
     if isinstance(report.error, DeploymentError) and report.deployment is None:
         yield "not validated" if report.validating else "not deployed"
+
+
+def _proof_steps(proof: ProofResult) -> Iterator[str]:
+    words = _findings_in_words(proof.findings)
+    done = f"{count(len(proof.proven), 'table')}, {count(proof.rows, 'row')}, {proof.seconds:.1f} s"
+    yield f"proven: {words + ' in ' if words else ''}{done}"
+    if proof.not_proven:
+        yield f"not proven: {count(len(proof.not_proven), 'table')}"
 
 
 def _outcome(validation: ValidationResult) -> str:
@@ -87,7 +107,9 @@ def finding_lines(findings: Iterable[Finding], *, verbose: bool) -> Iterator[str
     """A line a finding; `verbose` adds the statements that would mend it, once where several findings share them."""
     told: dict[tuple[str, ...], Finding] = {}
     for finding in findings:
-        yield f"{INDENT}{_severity_word(finding)}{printable(str(finding))}"
+        yield f"{INDENT}{_place_in_file(finding)}{_severity_word(finding)}{printable(str(finding))}"
+        if finding.fix is not None:
+            yield from (f"{INDENT}  {line}" for line in fix_lines(finding.fix))
         if verbose and finding.ddl:
             first = told.setdefault(finding.ddl, finding)
             yield from mending(finding, INDENT + "  ") if first is finding else [_as_above(first)]
@@ -97,10 +119,10 @@ def _as_above(first: Finding) -> str:
     return f"{INDENT}  would mend it: the same as for {first.code} {printable(first.place)}"
 
 
-def remarks(validation: ValidationResult) -> Iterator[str]:
+def remarks(report: TargetReport) -> Iterator[str]:
     """What could not be checked, and notes."""
-    yield from (f"{INDENT}unverified: {printable(sentence)}" for sentence in validation.unverified)
-    yield from (f"{INDENT}note: {printable(note)}" for note in validation.notes)
+    yield from (f"{INDENT}unverified: {printable(sentence)}" for sentence in report.unverified)
+    yield from (f"{INDENT}note: {printable(note)}" for note in report.notes)
 
 
 def error_lines(report: TargetReport) -> Iterator[str]:
@@ -109,6 +131,10 @@ def error_lines(report: TargetReport) -> Iterator[str]:
         first, *others = printable_lines(str(report.error))
         yield f"{INDENT}error: {first}"
         yield from (f"{INDENT}  {line}" for line in others)
+
+
+def _place_in_file(finding: Finding) -> str:
+    return "" if finding.file is None else printable(f"{finding.file}:{finding.line}: ")
 
 
 def _severity_word(finding: Finding) -> str:

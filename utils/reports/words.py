@@ -6,7 +6,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
-from sqlmodel_framework.utils.findings import Finding, Severity
+from sqlmodel_framework.utils.findings import Finding, Fix, Severity
 
 __all__ = [
     "Sources",
@@ -14,8 +14,10 @@ __all__ = [
     "count",
     "counts",
     "difference",
+    "fix_lines",
     "printable",
     "printable_lines",
+    "source_of",
     "statements_of",
     "utf_terminal",
 ]
@@ -64,6 +66,19 @@ def statements_of(finding: Finding) -> Iterator[str]:
     """The lines of the statements that would mend it, each statement ended by a semicolon."""
     for statement in finding.ddl:
         yield from printable_lines(f"{statement.rstrip().rstrip(';')};")
+
+
+def source_of(finding: Finding, sources: Sources | None) -> tuple[str, int] | None:
+    """File and line that a finding is shown at: its own, or those of its table's class."""
+    if finding.file is not None and finding.line is not None:
+        return finding.file, finding.line
+    return (sources or {}).get(finding.table)
+
+
+def fix_lines(fix: Fix) -> Iterator[str]:
+    """The lines as they are, behind `-`, and as they should be, behind `+`."""
+    yield from (f"- {line}" for line in printable_lines(fix.old))
+    yield from (f"+ {line}" for line in (*printable_lines(fix.new), *map(printable, fix.imports)))
 
 
 def utf_terminal() -> bool:

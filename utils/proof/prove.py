@@ -1,0 +1,237 @@
+"""The round-trip proof: what a class promises about its rows is tried on the database, and nothing stays there."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+from time import perf_counter
+from typing import Any
+
+from sqlalchemy import Table
+from sqlalchemy.exc import SAWarning
+
+from sqlmodel_framework.base.errors import ConfigurationError, NoScratchPlaceError, RowsNotGeneratedError
+from sqlmodel_framework.base.models.contract import Contract, contract_of
+from sqlmodel_framework.base.models.tables import TableLike, table_of
+from sqlmodel_framework.base.results import Result
+from sqlmodel_framework.config.targets import TargetConfig
+from sqlmodel_framework.engines.base import Scratch, TargetEngine, engine_of
+from sqlmodel_framework.engines.ddl import schemas_of, with_referred
+from sqlmodel_framework.engines.live import LiveTarget, open_target
+from sqlmodel_framework.utils.findings import Finding, Severity
+from sqlmodel_framework.utils.proof.forbidden import notes_of
+from sqlmodel_framework.utils.proof.losses import Losses
+from sqlmodel_framework.utils.proof.order import Link, Order, links_of, order_of
+from sqlmodel_framework.utils.proof.plain import plain_values
+from sqlmodel_framework.utils.proof.rows import Row, edges_of
+from sqlmodel_framework.utils.proof.store import NotWritableError, RowStore
+from sqlmodel_framework.utils.proof.table_proof import TableProof
+from sqlmodel_framework.utils.tables import tables_of
+
+__all__ = ["ProofResult", "prove_deployment"]
+
+_FEWEST_ROWS = 6
+_SPARE_PARENTS = 4
+_AHEAD = 12
+
+
+@dataclass(frozen=True)
+class ProofResult(Result):
+    """The outcome of a proof. `tables` are those of the classes; each is in `proven` or, with the reason, in `not_proven`.
+
+    A table is proven when all its rows were written, read and compared and all its forbidden rows were tried; `findings`
+    say what came of it. `rows` and `forbidden` count those. `notes` say what this kind of database never enforces.
+    """
+
+    target: str
+    tables: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    proven: tuple[str, ...]
+    not_proven: Mapping[str, str]
+    rows: int
+    forbidden: int
+    notes: tuple[str, ...]
+    seconds: float
+
+    @property
+    def success(self) -> bool:
+        """True without a finding of severity error; tables that are not proven do not count."""
+        return not any(finding.severity is Severity.ERROR for finding in self.findings)
+
+
+def prove_deployment(tables: Iterable[TableLike], target: TargetConfig, *, seed: int = 0) -> ProofResult:
+    """Write rows at the edges of what the classes allow, read them back, and try rows that they forbid.
+
+    It happens in a transaction that is rolled back, or in a scratch place: nothing on the target changes. The same seed
+    gives the same rows. Raises TryAgainError when the target is not reachable or a table is locked, ConfigurationError
+    and DeploymentError when it cannot be read. A target that cannot be written to is no error: its tables are not proven.
+    """
+    started = perf_counter()
+    classes = list(tables) if isinstance(tables, Iterable) else tables
+    wanted = tables_of(classes)
+    contracts = {table_of(one).fullname: contract_of(one) for one in classes}
+    if isinstance(target, TargetConfig):
+        engine_of(target).refuse_if_absent(target)
+    live = open_target(target)
+    proof = _Proof(wanted, contracts, live.engine, seed)
+    with live.engine.errors(target, "prove"), _quietly():
+        live.engine.attach_schemas(live, schemas_of(proof.all_tables), create=False)
+        _rehearse(live, proof)
+    names = [table.fullname for table in wanted]
+    findings = [
+        finding
+        for name in names
+        if name in proof.tables
+        for finding in proof.tables[name].losses.found.values()
+    ]
+    return ProofResult(
+        target=target.name,
+        tables=tuple(names),
+        findings=tuple(sorted(findings, key=lambda finding: finding.sort_key)),
+        proven=tuple(name for name in names if name not in proof.reasons),
+        not_proven={name: proof.reasons[name] for name in names if name in proof.reasons},
+        rows=sum(one.written for one in proof.tables.values()),
+        forbidden=sum(one.tried for one in proof.tables.values()),
+        notes=tuple(notes_of(sum((one.never for one in proof.tables.values()), Counter()), live.engine.kind)),
+        seconds=perf_counter() - started,
+    )
+
+
+@contextmanager
+def _quietly() -> Any:
+    """SQLAlchemy warns of decimals on SQLite; what comes of them is what the proof looks at."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SAWarning)
+        yield
+
+
+def _rehearse(live: LiveTarget, proof: _Proof) -> None:
+    with live.sql.connect() as connection:
+        try:
+            there = live.engine.existing_tables(connection, live.places(connection, proof.all_tables))
+            with live.engine.rehearsal(live, connection, proof.all_tables) as scratch:
+                proof.run(scratch, {".".join(part for part in key if part) for key in there})
+        except NoScratchPlaceError as exc:
+            proof.fail_all(f"{exc.what}: {exc.seen}")
+        finally:
+            connection.rollback()
+
+
+@dataclass
+class _Proof:
+    """All tables of a proof, with those that their foreign keys lead to."""
+
+    wanted: Sequence[Table]
+    contracts: Mapping[str, Contract]
+    engine: TargetEngine
+    seed: int
+    all_tables: list[Table] = field(init=False)
+    order: Order = field(init=False)
+    tables: dict[str, TableProof] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.all_tables = with_referred(self.wanted)
+        self.order = order_of(self.all_tables)
+
+    def fail_all(self, reason: str) -> None:
+        """None of the tables is proven."""
+        for table in self.wanted:
+            self.reasons.setdefault(table.fullname, reason)
+
+    def run(self, scratch: Scratch, there: set[str]) -> None:
+        """Write the rows of all tables, compare, then try what is forbidden."""
+        for table in self.order.tables:
+            self._prepare(table, scratch, there)
+        least = self._least_rows()
+        ahead = self._keys_ahead()
+        for name, one in self.tables.items():
+            self._step(name, lambda one=one, name=name: self._write(one, least[name], ahead))
+        for link in sorted(self.order.late, key=lambda link: (link.table, link.columns)):
+            if (
+                link.table in self.tables
+                and self.tables[link.table].rows
+                and link.referred_table in self.tables
+            ):
+                one, parent = self.tables[link.table], self.tables[link.referred_table]
+                self._step(
+                    link.table, lambda one=one, link=link, parent=parent: one.set_late(link, parent.rows)
+                )
+        self.engine.check_deferred(scratch.connection)
+        for name, one in self.tables.items():
+            self._step(name, lambda one=one: one.forbid(self.tables))
+        self.reasons |= {name: one.reason for name, one in self.tables.items() if one.reason is not None}
+
+    def _step(self, name: str, step: Any) -> None:
+        """One step of one table; what stops it is the reason why it is not proven, and the others go on."""
+        try:
+            step()
+        except NotWritableError as exc:
+            self.tables[name].fail(f"rows cannot be written or read here: {exc}")
+        except ConfigurationError as exc:
+            self.tables[name].fail(_told(exc))
+
+    def _prepare(self, table: Table, scratch: Scratch, there: set[str]) -> None:
+        name = table.fullname
+        contract = self.contracts.get(name) or contract_of(table)
+        if name in self.order.circles:
+            self.reasons[name] = self.order.circles[name]
+        elif name not in there:
+            self.reasons[name] = "there is no such table"
+        else:
+            try:
+                edges = edges_of(contract, table, self.seed)
+            except ConfigurationError as exc:
+                self.reasons[name] = _told(exc)
+                return
+            store = RowStore(
+                self.engine, scratch.connection, table, tuple(edges), scratch.places.schemas[table.schema]
+            )
+            # A text as seed gives the same numbers in every process.
+            random = Random(f"{self.seed} {name}")  # noqa: S311 - rows are no secrets
+            self.tables[name] = TableProof(table, contract, store, Losses(contract), edges, random)
+
+    def _least_rows(self) -> dict[str, int]:
+        """Parents have rows for all rows of their children, and some to spare: a child's key may be its parent's."""
+        least = {
+            name: max(_FEWEST_ROWS, *(len(edges) for edges in one.edges.values()))
+            for name, one in self.tables.items()
+        }
+        for table in reversed(self.order.tables):
+            for link in links_of(table):
+                if link.referred_table in least and table.fullname in least and not link.to_itself:
+                    needed = least[table.fullname] + _SPARE_PARENTS
+                    least[link.referred_table] = max(least[link.referred_table], needed)
+        return least
+
+    def _keys_ahead(self) -> dict[Link, list[tuple[Any, ...]]]:
+        """Keys of rows that come after those that refer to them."""
+        ahead: dict[Link, list[tuple[Any, ...]]] = {}
+        for link in self.order.ahead:
+            parent = self.tables.get(link.referred_table)
+            if parent is None:
+                continue
+            makers = [plain_values(parent.contract.columns[name], parent.random) for name in link.referred]
+            keys = list(dict.fromkeys(tuple(next(maker, None) for maker in makers) for _ in range(_AHEAD)))
+            parent.wanted = [dict(zip(link.referred, key, strict=True)) for key in keys]
+            ahead[link] = keys
+        return ahead
+
+    def _write(self, one: TableProof, least: int, ahead: Mapping[Link, list[tuple[Any, ...]]]) -> None:
+        rows: dict[str, Sequence[Row]] = {name: other.rows for name, other in self.tables.items()}
+        for link in links_of(one.table):
+            missing = not rows.get(link.referred_table) and link not in ahead and not link.to_itself
+            if missing and link not in self.order.late and not link.nullable:
+                reason = self.reasons.get(link.referred_table) or (
+                    self.tables[link.referred_table].reason if link.referred_table in self.tables else None
+                )
+                raise RowsNotGeneratedError(f"no rows of {link.referred_table} to refer to: {reason}")
+        one.write(least, self.order.late, rows, ahead)
+
+
+def _told(error: ConfigurationError) -> str:
+    return ", ".join(part for part in (error.what, error.where, error.seen) if part)

@@ -1,0 +1,335 @@
+"""The proof of one table: rows that its class allows are written, refusals are traced to columns, forbidden rows are tried."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from sqlalchemy import Column, Table, TypeDecorator
+from sqlalchemy.sql.visitors import iterate
+from sqlalchemy.types import Interval
+
+from sqlmodel_framework.base.errors import ConfigurationError
+from sqlmodel_framework.base.models.contract import Contract
+from sqlmodel_framework.base.models.utc import UTCDateTime
+from sqlmodel_framework.utils.proof.checked import Checked
+from sqlmodel_framework.utils.proof.comparing import shown
+from sqlmodel_framework.utils.proof.forbidden import Forbidden, forbidden_rows
+from sqlmodel_framework.utils.proof.losses import Losses
+from sqlmodel_framework.utils.proof.order import Link, links_of
+from sqlmodel_framework.utils.proof.rows import Row, RowMaker, fitting_options, loosely
+from sqlmodel_framework.utils.proof.store import Refused, RowStore
+
+__all__ = ["TableProof"]
+
+_RETRIES = 3
+
+
+@dataclass
+class TableProof:
+    """One table while it is proven. `reason` says why it is not; `rows` are those that are there."""
+
+    table: Table
+    contract: Contract
+    store: RowStore
+    losses: Losses
+    edges: dict[str, list[Any]]
+    random: Random
+    wanted: list[Row] = field(default_factory=list)
+    maker: RowMaker | None = None
+    checked: Checked | None = None
+    rows: list[Row] = field(default_factory=list)
+    reason: str | None = None
+    empty: bool = True
+    written: int = 0
+    tried: int = 0
+    never: Counter[str] = field(default_factory=Counter)
+    _guilty: set[tuple[str, str]] = field(default_factory=set)
+
+    def fail(self, reason: str) -> None:
+        """Remember the first reason why the table is not proven."""
+        self.reason = self.reason or reason
+
+    # rows that are allowed
+
+    def write(
+        self,
+        least: int,
+        late: set[Link],
+        rows_of: Mapping[str, Sequence[Row]],
+        ahead: Mapping[Link, list[tuple[Any, ...]]],
+    ) -> None:
+        """Write all rows and compare those that cannot stay. Raises RowsNotGeneratedError where there are none."""
+        self.empty = self.store.is_empty()
+        self._make_maker(late, rows_of, ahead)
+        maker = self._ready()
+        *before, last = self._rounds(maker, least)
+        for rows in before:
+            self.rows = self._insert(maker, rows)
+            self.compare()
+            self._remove()
+        self.rows = self._insert(maker, last)
+        self.compare()
+
+    def _ready(self) -> RowMaker:
+        assert self.maker is not None
+        return self.maker
+
+    def _make_maker(
+        self,
+        late: set[Link],
+        rows_of: Mapping[str, Sequence[Row]],
+        ahead: Mapping[Link, list[tuple[Any, ...]]],
+    ) -> None:
+        links = links_of(self.table)
+        options = {
+            link: ahead[link]
+            if link in ahead
+            else fitting_options(link, self.contract.columns, rows_of.get(link.referred_table, ()))
+            for link in links
+        }
+        self.maker = RowMaker(
+            self.contract, self.table, links, options, late & set(links), self.edges, self.random
+        )
+        if not self.contract.checks:
+            return
+        try:
+            self.checked = Checked(self.contract)
+        except ConfigurationError as exc:
+            self.fail(f"{exc.what}: {exc.where}")
+            return
+        self.maker.base = self.checked.find_base(self.maker)
+        self.checked.keep_edges(self.maker)
+
+    def _rounds(self, maker: RowMaker, least: int) -> list[list[Row]]:
+        rounds = maker.rounds(least, self.wanted)
+        if self.checked is None:
+            return rounds
+        kept = []
+        for rows in rounds:
+            good, wanted = self.checked.repaired(maker, rows)
+            extra = [row for row in (maker.make(values) for values in wanted) if row]
+            more, _ = self.checked.repaired(maker, extra)
+            kept.append([*good, *more])
+            if len(good) < len(rows) or len(more) < len(wanted):
+                self.fail("no row was found for some values: checks speak of keys, or of several columns")
+        return kept
+
+    def _insert(self, maker: RowMaker, rows: list[Row]) -> list[Row]:
+        """Write rows, one by one where not all are taken; gives those that are there."""
+        if self.store.insert(rows) is None:
+            self.written += len(rows)
+            return rows
+        taken, refused = [], []
+        for row in rows:
+            why = self.store.insert([row])
+            if why is None:
+                taken.append(row)
+            else:
+                refused.append((row, why))
+                maker.give_back(row)
+        base = self._base(maker, taken, refused)
+        if base is not None:
+            mended = (self._mended(maker, base, row, why) for row, why in refused)
+            taken += [row for row in mended if row is not None]
+        self.written += len(taken)
+        return taken
+
+    def _base(self, maker: RowMaker, taken: list[Row], refused: list[tuple[Row, Refused]]) -> Row | None:
+        """A row that is taken; where there is none, all rows are refused for one reason."""
+        why = refused[0][1]
+        for _ in range(_RETRIES):
+            row = maker.make({})
+            if row is not None:
+                refusal = self.store.attempt(row, {}, ())
+                if not isinstance(refusal, Refused):
+                    return row
+                why = refusal
+        if taken:
+            return taken[0]
+        self._blame(None, "a row of plain values", why)
+        self.fail(f"no row was taken: {why.words}")
+        return None
+
+    def _mended(self, maker: RowMaker, base: Row, row: Row, why: Refused) -> Row | None:
+        """Find the columns that a row was refused for, by a plain row with one of its values; write it without those."""
+        guilty = [name for name in row if self._is_guilty(maker, base, name, row[name])]
+        values = {name: base[name] if name in guilty else row[name] for name in maker.free}
+        for again in range(_RETRIES):
+            fixed = maker.make(
+                {name: value for name, value in values.items() if not again or name not in maker.in_keys}
+            )
+            if fixed is None:
+                break
+            refusal = self.store.insert([fixed])
+            if refusal is None:
+                return fixed
+            why = refusal
+        if not guilty:
+            self._blame(None, "a row of values that are taken by themselves", why)
+        return None
+
+    def _is_guilty(self, maker: RowMaker, base: Row, name: str, value: Any) -> bool:
+        """Whether a plain row with this value is refused."""
+        if name not in maker.free or value == base[name]:
+            return False
+        mark = (name, repr(value))
+        if mark in self._guilty:
+            return True
+        wanted = {**{n: base[n] for n in maker.free if n not in maker.in_keys}, name: value}
+        trial = maker.make(wanted, keep=False)
+        if trial is None or trial[name] != value:
+            return False
+        refusal = self.store.attempt(trial, {}, ())
+        if not isinstance(refusal, Refused):
+            return False
+        self._guilty.add(mark)
+        self._blame(name, shown(value), refusal)
+        return True
+
+    def _blame(self, name: str | None, value: str, refusal: Refused) -> None:
+        """A refusal is a finding, unless others or the proof itself may be the cause of it."""
+        maker = self._ready()
+        if refusal.reason == "duplicate" and (not self.empty or maker.keys_beyond_contract):
+            self.fail("keys are taken by rows that are there, or by a unique index over expressions")
+        elif refusal.reason == "check" and self._is_declared(name, refusal):
+            self.fail("the database evaluates a CHECK in another way, by its collation for instance")
+        elif name in self._worked_out_from() and refusal.reason != "length":
+            self.fail(f"a computed column does not take what it works out from {name}")
+        elif refusal.reason == "unsent" and (unknown := self._unknown_types(name)):
+            columns = ", ".join(unknown)
+            self.fail(f"the type of {columns} takes other values than those that are known: {refusal.words}")
+        else:
+            self.losses.refused(name, value, refusal)
+
+    def _is_declared(self, name: str | None, refusal: Refused) -> bool:
+        """Whether the check that refused a row may be one of the class: its name is told, but on SQLite."""
+        rules = [
+            rule
+            for rule in self.contract.checks
+            if self.checked is None or name is None or name in self.checked.reads(rule)
+        ]
+        told = any(rule.name is None or rule.name in refusal.words for rule in rules)
+        return bool(rules) and (told or refusal.words == "SQLITE_CONSTRAINT_CHECK")
+
+    def _worked_out_from(self) -> set[str]:
+        """Columns that computed columns speak of; all where an expression is plain text."""
+        named: set[str] = set()
+        for column in self.table.columns:
+            if column.computed is not None:
+                parts = [part.name for part in iterate(column.computed.sqltext) if isinstance(part, Column)]
+                named |= set(parts or (other.name for other in self.table.columns))
+        return named
+
+    def _unknown_types(self, name: str | None) -> list[str]:
+        """The columns whose types are the kit's own, which may take any values."""
+        return [
+            column.name
+            for column in self.table.columns
+            if name in (None, column.name)
+            and isinstance(column.type, TypeDecorator)
+            and not isinstance(column.type, Interval | UTCDateTime)
+            and not type(column.type).__module__.startswith("sqlmodel.")
+        ]
+
+    def _remove(self) -> None:
+        """Take back the rows of a round."""
+        self.store.delete(self.rows)
+        self.rows = []
+
+    # keys of circles
+
+    def set_late(self, link: Link, rows: Sequence[Row]) -> None:
+        """Set a foreign key that was null until its parents were there, in all rows but those that stay null."""
+        maker = self._ready()
+        options = fitting_options(link, self.contract.columns, rows)
+        if not options or not self.rows:
+            return
+        if not self.store.key:
+            self.fail(f"rows without a primary key cannot be given their {', '.join(link.columns)}")
+            return
+        changed = []
+        for turn, row in enumerate(self.rows[:-1] or self.rows):
+            fixed = [
+                o
+                for o in options
+                if all(n in link.nullable or row[n] == v for n, v in zip(link.columns, o, strict=True))
+            ]
+            if fixed:
+                option = fixed[(turn + 1) % len(fixed)]
+                changed.append((row, {**row, **dict(zip(link.columns, option, strict=True))}))
+        changed = self._allowed(maker, changed)
+        refusal = self.store.update([new for _, new in changed], link.nullable) if changed else None
+        if refusal is not None:
+            self._blame(link.nullable[0], f"the key of a row of {link.referred_table}", refusal)
+            return
+        for row, new in changed:
+            row.update(new)
+        self.compare()
+
+    def _allowed(self, maker: RowMaker, changed: list[tuple[Row, Row]]) -> list[tuple[Row, Row]]:
+        """Without rows that would repeat a key or break a check."""
+        seen: set[Any] = set()
+        kept = []
+        broken = self.checked.broken([new for _, new in changed]) if self.checked else [()] * len(changed)
+        for (row, new), rules in zip(changed, broken, strict=True):
+            keys = {
+                (key, tuple(loosely(new[name]) for name in key))
+                for key in maker.keys
+                if all(new[name] is not None for name in key)
+            }
+            if not rules and not keys & seen:
+                kept.append((row, new))
+                seen |= keys
+        return kept
+
+    # what was read
+
+    def compare(self) -> None:
+        """Read the rows and hold every value against what was sent."""
+        if not self.rows:
+            return
+        if not self.empty and not self.store.key:
+            self.fail("without a primary key its rows cannot be told from those that are there")
+            return
+        there = self.losses.compare(self.rows, self.store.read(None if self.empty else self.rows))
+        if len(there) < len(self.rows):
+            self.fail("rows are lost, so that a row that is refused cannot be told from one that is lost")
+        self.rows = there
+
+    # rows that are forbidden
+
+    def forbid(self, parents: Mapping[str, TableProof]) -> None:
+        """Try one forbidden row for each rule."""
+        if not self.rows or any(finding.code == "DK903" for finding in self.losses.found.values()):
+            return
+        capabilities = self.store.engine.capabilities
+        dialect = self.store.connection.dialect
+        for one in forbidden_rows(self._ready(), self.checked, self.rows, capabilities, dialect):
+            if isinstance(one, Forbidden):
+                self._try(one, parents)
+            elif one.by_nature:
+                self.never[one.rule] += 1
+            else:
+                self.fail(one.why)
+
+    def _try(self, forbidden: Forbidden, parents: Mapping[str, TableProof]) -> None:
+        outcome = self.store.attempt(forbidden.row, forbidden.types, forbidden.columns)
+        self.tried += 1
+        if not isinstance(outcome, Refused):
+            if forbidden.link is not None and self._leads_somewhere(forbidden, forbidden.link, parents):
+                self.fail("rows that are there have the keys that should lead nowhere")
+            else:
+                self.losses.let_in(forbidden, outcome)
+        elif outcome.reason == "unsent":
+            self.fail(f"a forbidden value of {', '.join(forbidden.columns)} cannot be sent: {outcome.words}")
+        elif outcome.reason == "duplicate" and forbidden.rule != "duplicate":
+            self.fail("a forbidden row was refused for another reason: its key was taken")
+
+    def _leads_somewhere(self, forbidden: Forbidden, link: Link, parents: Mapping[str, TableProof]) -> bool:
+        parent = parents.get(link.referred_table)
+        values = [forbidden.row[name] for name in link.columns]
+        return parent is not None and parent.store.holds(link.referred, values)
