@@ -12,12 +12,13 @@ from sqlmodel_framework.base.models.mixins import (
     TransactionalTableMixin,
 )
 from sqlmodel_framework.base.models.silver import SilverMetadata
-from sqlmodel_framework.base.models.utc import UTCDateTime, utc_now
+from sqlmodel_framework.base.models.utc import LocalTime, UTCDateTime, utc_now
 
 __all__ = [
     "BronzeMetadata",
     "ColumnContract",
     "Contract",
+    "LocalTime",
     "MetadataColumns",
     "ReferenceTable",
     "ReferenceTableMixin",

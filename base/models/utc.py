@@ -6,17 +6,17 @@ choice to the library drifts when the library is upgraded. `UTCDateTime` makes t
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any
 
-from sqlalchemy import DateTime
+from sqlalchemy import DateTime, Time
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["CurrentTimestamp", "UTCDateTime", "utc_now"]
+__all__ = ["CurrentTimestamp", "LocalTime", "UTCDateTime", "utc_now"]
 
 
 def utc_now() -> datetime:
@@ -48,6 +48,13 @@ class UTCDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class LocalTime(TypeDecorator[time]):
+    """A time of day on somebody's wall clock, without a zone, with the microseconds that MySQL only keeps when asked to."""
+
+    impl = Time().with_variant(mysql.TIME(fsp=6), "mysql", "mariadb")
+    cache_ok = True
 
 
 class CurrentTimestamp(FunctionElement[datetime]):

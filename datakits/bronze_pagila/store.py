@@ -2,13 +2,21 @@
 
 from datetime import datetime
 
-from sqlalchemy import Text
+from sqlalchemy import LargeBinary, Text, TypeDecorator
+from sqlalchemy.dialects.mysql import MEDIUMBLOB
 from sqlmodel import Field, SQLModel
 
 from sqlmodel_framework.base.models import BronzeMetadata
 from sqlmodel_framework.base.models.columns import time_field
 
 __all__ = ["InventoryBronze", "StaffBronze", "StoreBronze"]
+
+
+class Picture(TypeDecorator[bytes]):
+    """An image of any size: MySQL's BLOB alone ends at 65,535 bytes."""
+
+    impl = LargeBinary().with_variant(MEDIUMBLOB(), "mysql", "mariadb")
+    cache_ok = True
 
 
 class StoreBronze(BronzeMetadata, SQLModel, table=True):
@@ -37,7 +45,7 @@ class StaffBronze(BronzeMetadata, SQLModel, table=True):
     username: str = Field(sa_type=Text)
     password: str | None = Field(default=None, sa_type=Text)
     last_update: datetime = time_field()
-    picture: bytes | None = None
+    picture: bytes | None = Field(default=None, sa_type=Picture)
 
 
 class InventoryBronze(BronzeMetadata, SQLModel, table=True):

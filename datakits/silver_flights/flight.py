@@ -4,7 +4,7 @@ from datetime import date, datetime, time
 
 from sqlmodel import Field, SQLModel
 
-from sqlmodel_framework.base.models import SilverMetadata
+from sqlmodel_framework.base.models import LocalTime, SilverMetadata
 from sqlmodel_framework.base.models.columns import time_field
 
 __all__ = ["Flight"]
@@ -31,8 +31,8 @@ class Flight(SilverMetadata, SQLModel, table=True):
     tail_number: str | None = Field(default=None, max_length=6, index=True)
     scheduled_departure: datetime = time_field()
     departure_delay_minutes: int | None = None
-    scheduled_arrival_local: time  # datakit: ignore[DL105] whole minutes
-    arrival_local: time | None = None  # datakit: ignore[DL105] whole minutes
+    scheduled_arrival_local: time = Field(sa_type=LocalTime)
+    arrival_local: time | None = Field(default=None, sa_type=LocalTime)
     arrival_delay_minutes: int | None = None
     air_time_minutes: int | None = None
     distance_miles: int

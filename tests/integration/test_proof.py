@@ -27,16 +27,6 @@ from sqlmodel_framework import (
 from sqlmodel_framework.utils.proof.store import RowStore
 
 KITS = ("bronze_pagila", "silver_pagila", "bronze_flights", "silver_flights")
-# What a database cannot keep by nature, by kit and engine.
-BY_NATURE = {
-    # BLOB ends at 65,535 bytes.
-    ("bronze_pagila", "mysql"): {("DK902", "bronze_staff.picture")},
-    # TIME without digits.
-    ("silver_flights", "mysql"): {
-        ("DK901", "flight.arrival_local"),
-        ("DK901", "flight.scheduled_arrival_local"),
-    },
-}
 
 
 @pytest.fixture
@@ -69,7 +59,7 @@ def places(result: ProofResult) -> set[tuple[str, str]]:
 def test_a_bundled_datakit_is_proven(utf8_target: TargetConfig, name: str) -> None:
     kit = load_datakit(f"sqlmodel_framework.datakits.{name}")
     result = prove(kit, utf8_target)
-    assert places(result) == BY_NATURE.get((name, utf8_target.type), set())
+    assert places(result) == set()
     assert result.not_proven == {}
     assert len(result.proven) == len(kit.tables)
     assert bool(result.notes) is (utf8_target.type == "sqlite")

@@ -80,12 +80,12 @@ def _time_zone(_: ColumnContract, __: Subject) -> Edit:
 def _microseconds(column: ColumnContract, subject: Subject) -> Edit | None:
     if column.family == "datetime" and column.time_zone:
         return _time_zone(column, subject)
-    kinds = {"datetime": ("DateTime", "DATETIME"), "time": ("Time", "TIME")}
-    if column.family not in kinds:
+    if column.family == "time":
+        return Edit({"sa_type": "LocalTime"}, imports=(("sqlmodel_framework.base.models", "LocalTime"),))
+    if column.family != "datetime":
         return None
-    plain, own = kinds[column.family]
-    sa_type = f"{plain}().with_variant(mysql.{own}(fsp=6), 'mysql', 'mariadb')"
-    return Edit({"sa_type": sa_type}, imports=(("sqlalchemy", plain), ("sqlalchemy.dialects", "mysql")))
+    sa_type = "DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql', 'mariadb')"
+    return Edit({"sa_type": sa_type}, imports=(("sqlalchemy", "DateTime"), ("sqlalchemy.dialects", "mysql")))
 
 
 def _big(column: ColumnContract, subject: Subject) -> Edit:

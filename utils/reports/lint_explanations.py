@@ -31,7 +31,7 @@ LINT_EXPLANATIONS: dict[str, tuple[str, str]] = {
     ),
     "DL105": (
         "MySQL drops the microseconds of a time unless it is asked to keep them.",
-        "Use time_field(), or a type that asks MySQL for six digits.",
+        "Use `time_field()` for points in time and `LocalTime` for times of day: they ask MySQL for six digits.",
     ),
     "DL106": (
         "The integer has 32 bits, and its numbers may need more.",
