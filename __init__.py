@@ -55,7 +55,10 @@ if TYPE_CHECKING:
         load_datakit,
     )
     from sqlmodel_framework.utils.findings import Finding
+    from sqlmodel_framework.utils.generation import generate_rows
+    from sqlmodel_framework.utils.linting import LintResult, lint_datakit
     from sqlmodel_framework.utils.loading import load_rows
+    from sqlmodel_framework.utils.proof.prove import ProofResult, prove_deployment
     from sqlmodel_framework.utils.validation import validate_deployment
 
 _HOMES = {
@@ -94,7 +97,10 @@ _HOMES = {
     "utils.deployment": ["deploy_data_objects", "plan_deployment"],
     "utils.discovery": ["Datakit", "discover_datakit_modules", "discover_sqlmodel_classes", "load_datakit"],
     "utils.findings": ["Finding"],
+    "utils.generation": ["generate_rows"],
+    "utils.linting": ["LintResult", "lint_datakit"],
     "utils.loading": ["load_rows"],
+    "utils.proof.prove": ["ProofResult", "prove_deployment"],
     "utils.validation": ["validate_deployment"],
 }
 _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
@@ -110,8 +116,10 @@ __all__ = [
     "DiscoveryError",
     "ExtractionError",
     "Finding",
+    "LintResult",
     "PostgresConfig",
     "PostgresConnector",
+    "ProofResult",
     "ReferenceTable",
     "ReferenceTableMixin",
     "SilverMetadata",
@@ -132,13 +140,16 @@ __all__ = [
     "deploy_data_objects",
     "discover_datakit_modules",
     "discover_sqlmodel_classes",
+    "generate_rows",
     "get_ci_target",
     "get_development_target",
     "get_integration_target",
     "get_target_config",
+    "lint_datakit",
     "load_datakit",
     "load_rows",
     "plan_deployment",
+    "prove_deployment",
     "validate_deployment",
 ]
 

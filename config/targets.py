@@ -18,6 +18,12 @@ from typing import Any, Self
 from pydantic import SecretStr
 
 from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError, TryAgainError
+from sqlmodel_framework.config.containers import (
+    CONTAINER_FIELDS,
+    ContainerSettings,
+    container_fields,
+    container_settings,
+)
 from sqlmodel_framework.config.settings import environment_fields, read_configured_targets
 
 __all__ = [
@@ -35,8 +41,8 @@ __all__ = [
 
 CONNECTION_METHODS: dict[str, tuple[str, ...]] = {
     "sqlite": ("memory", "file"),
-    "postgres": ("tcp", "password", "socket", "embedded", "container"),
-    "mysql": ("tcp", "password", "socket", "container"),
+    "postgres": ("tcp", "password", "socket", "embedded", "container", "private"),
+    "mysql": ("tcp", "password", "socket", "container", "private"),
 }
 
 TARGET_FIELDS = (
@@ -50,7 +56,20 @@ TARGET_FIELDS = (
     "socket",
     "url",
     "options",
+    *CONTAINER_FIELDS,
 )
+
+
+_STARTED = ("embedded", "container", "private")
+"""Connection methods by which the framework starts the server itself."""
+_PLACE = ("host", "user", "password", "socket")
+_UNUSED: dict[str, tuple[str, ...]] = {
+    "memory": ("database", "port", *_PLACE, *CONTAINER_FIELDS),
+    "file": ("port", *_PLACE, *CONTAINER_FIELDS),
+    "private": ("port", *_PLACE, *CONTAINER_FIELDS),
+    "container": _PLACE,
+}
+"""Fields that mean nothing to a connection method; to any other, those of containers."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -60,6 +79,8 @@ class TargetConfig:
     `database` is a file path for SQLite; None means the server's default. `host`, `port`, `user` and `password` of None
     mean what libpq or the MySQL client would take. `socket` is the Unix socket: its directory for PostgreSQL, the file
     for MySQL. `options` are connection options of the driver, such as `sslmode`; unknown ones are refused.
+    `container` says how the container of a container target is made. While a server that was started for the target
+    runs, the fields say where it is; after that they are as they were.
     """
 
     name: str
@@ -72,6 +93,7 @@ class TargetConfig:
     password: SecretStr | None = None
     socket: str | None = None
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    container: ContainerSettings = field(default_factory=ContainerSettings, repr=False)
     lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
     live: Any = field(default=None, init=False, repr=False)
     _closers: list[Callable[[], object]] = field(default_factory=list, init=False, repr=False)
@@ -105,7 +127,7 @@ class TargetConfig:
         """Where the target is, without password or options: safe to show."""
         if self.type == "sqlite":
             return "sqlite in memory" if self.conn_method == "memory" else f"sqlite file {self.database}"
-        if self.conn_method in ("embedded", "container"):
+        if self.conn_method in _STARTED:
             return f"{self.type} {self.conn_method}"
         user = f"{self.user}@" if self.user else ""
         host = self.socket or self.host or "default host"
@@ -120,7 +142,17 @@ class TargetConfig:
     @property
     def ends_with_process(self) -> bool:
         """True where the whole database is the target's own and vanishes with it."""
-        return self.conn_method in ("memory", "embedded", "container")
+        return self.conn_method in ("memory", *_STARTED) and not self.container.reuse
+
+    def point_at(self, **place: Any) -> None:
+        """Set fields until the target ends: where a server that was started for it is."""
+        before = {name: getattr(self, name) for name in place}
+        self.on_close(lambda: self._set(before))
+        self._set(place)
+
+    def _set(self, values: Mapping[str, Any]) -> None:
+        for name, value in values.items():
+            setattr(self, name, value)
 
     def on_close(self, closer: Callable[[], object]) -> None:
         """Run `closer` when the target ends; the last one added runs first."""
@@ -176,9 +208,9 @@ DESCRIPTIONS = {
     "sqlite_file": "SQLite in the file datakit.db, or in --database",
     "postgres_embedded": "a private PostgreSQL for this process, from the extra 'embedded'",
     "postgres_local": "a PostgreSQL that runs already: socket or TCP, libpq's environment counts",
-    "postgres_container": "PostgreSQL in Docker (not available yet)",
+    "postgres_container": "PostgreSQL in a container of Docker or Podman, from the extra 'testing'",
     "mysql_local": "a MySQL or MariaDB that runs already: socket or TCP",
-    "mysql_container": "MySQL in Docker (not available yet)",
+    "mysql_container": "MySQL in a container of Docker or Podman, from the extra 'testing'",
 }
 
 
@@ -206,8 +238,9 @@ def get_target_config(name: str, overrides: Mapping[str, Any] | None = None) -> 
         )
     values: dict[str, Any] = dict(configured[name].fields if name in configured else _PREDEFINED[name])
     changes = {**environment_fields(name, TARGET_FIELDS, other_targets=known), **(overrides or {})}
-    if "url" in changes:
-        values = {}
+    if "url" in changes or (values.get("conn_method") == "container" and {"host", "socket"} & changes.keys()):
+        # A server that somebody else started stands in for the container.
+        values = {} if "url" in changes else {"type": values["type"]}
     if "options" in changes:
         # Option by option: one more option must not take away a configured sslmode.
         changes["options"] = {**values.get("options", {}), **changes["options"]}
@@ -226,9 +259,15 @@ def create_custom_target(
     socket: str | None = None,
     options: Mapping[str, str] | None = None,
     name: str = "custom",
+    image: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    start_options: Sequence[str] | None = None,
+    reuse: bool | None = None,
+    deadline: float | None = None,
 ) -> TargetConfig:
     """Give a new target from its parts. `conn_method` None means: socket if one is given, else TCP; a file if `database` is one.
 
+    `image` and what follows it are the fields of `ContainerSettings`, for the connection method `container` alone.
     Raises ConfigurationError for parts that do not fit together.
     """
     fields = {
@@ -240,6 +279,11 @@ def create_custom_target(
         "password": password,
         "conn_method": conn_method,
         "socket": socket,
+        "image": image,
+        "environment": environment,
+        "start_options": start_options,
+        "reuse": reuse,
+        "deadline": deadline,
     }
     target = _build(name, {key: value for key, value in fields.items() if value is not None})
     return replace(target, options=dict(options)) if options else target
@@ -288,28 +332,41 @@ def _build(name: str, values: dict[str, Any]) -> TargetConfig:
         values["conn_method"] = _default_method(values)
     if values.get("type") == "postgres" and values["conn_method"] == "socket" and "host" in values:
         values["socket"] = values.pop("host")
-    if values.get("type") == "sqlite":
-        _refuse_unused(name, values)
+    values.update(container_fields(f"target {name}", values))
+    _refuse_unused(name, values)
     if values["conn_method"] == "file" and not values.get("database"):
         raise ConfigurationError(
             "no file is given", where=f"target {name}", next_step="name it with database= or --database"
         )
-    return TargetConfig(name=name, options=options, **values)
+    parts = {key: value for key, value in values.items() if key not in CONTAINER_FIELDS}
+    return TargetConfig(name=name, options=options, container=container_settings(values), **parts)
 
 
 def _refuse_unused(name: str, values: dict[str, Any]) -> None:
     """A field that would be ignored is a mistake: its giver expects something of it."""
-    if values.get("database") == ":memory:":
+    method = values["conn_method"]
+    if method == "memory" and values.get("database") == ":memory:":
         del values["database"]
-    used = {"type", "conn_method", *(["database"] if values["conn_method"] == "file" else [])}
-    unused = [key for key, value in values.items() if key not in used and value is not None]
+    ignored = (*_UNUSED.get(method, CONTAINER_FIELDS), *(["database"] if values.get("reuse") else []))
+    unused = sorted(key for key in ignored if values.get(key) is not None)
     if unused:
+        target = "an SQLite target" if values.get("type") == "sqlite" else f"a {values.get('type')} target"
         raise ConfigurationError(
-            f"an SQLite target ({values['conn_method']}) does not use these fields",
+            f"{target} ({method}) does not use these fields",
             where=f"target {name}",
-            seen=", ".join(sorted(unused)),
-            next_step="leave them out; for a database in a file use sqlite_file",
+            seen=", ".join(unused),
+            next_step=f"leave them out; {_used_by(method)}",
         )
+
+
+def _used_by(method: str) -> str:
+    if method in ("memory", "file"):
+        return "for a database in a file use sqlite_file"
+    if method == "container":
+        return "a container has a user, a password and, if it is reused, a database of its own"
+    return (
+        "a private server is the target's own" if method == "private" else "images are for container targets"
+    )
 
 
 def _default_method(values: Mapping[str, Any]) -> str:

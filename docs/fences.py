@@ -1,6 +1,6 @@
 """A hook of MkDocs: what the blocks of a page say beside their language, in the form that the theme shows.
 
-docs/run_page.py reads ```python file=a.py, ```text output and ```python postgres; the theme knows titles only.
+docs/run_page.py reads ```python file=a.py, ```text output and ```python postgres or container; the theme knows titles only.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from typing import Any
 
 __all__ = ["on_page_markdown"]
 
-_OPENING = re.compile(r"^(?P<fence> *```\w+)(?P<words>(?: (?:postgres|output|file=\S+))+)$", re.MULTILINE)
+_OPENING = re.compile(
+    r"^(?P<fence> *```\w+)(?P<words>(?: (?:postgres|container|output|file=\S+))+)$", re.MULTILINE
+)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -19,5 +21,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def _titled(match: re.Match[str]) -> str:
-    titles = [word.removeprefix("file=") for word in match["words"].split() if word != "postgres"]
+    titles = [
+        word.removeprefix("file=") for word in match["words"].split() if word not in ("postgres", "container")
+    ]
     return match["fence"] + "".join(f' title="{title}"' for title in titles)

@@ -29,8 +29,13 @@ From a clone, `python scripts/deploy_datakit.py` is the same program as `datakit
 
 
 def command_names() -> list[str]:
-    """The subcommands, in the order of the help text."""
-    return list(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    """The subcommands, in the order of the help text; those of a group stand below it, such as `targets list`."""
+    commands = typer.main.get_command(app).commands.items()  # type: ignore[attr-defined]
+    return [
+        full
+        for name, command in commands
+        for full in (name, *(f"{name} {below}" for below in getattr(command, "commands", ())))
+    ]
 
 
 def help_of(*arguments: str) -> str:
@@ -48,7 +53,7 @@ def render() -> str:
 
 
 def _section(name: str) -> Iterator[str]:
-    arguments = [] if name == "datakit" else [name]
+    arguments = [] if name == "datakit" else name.split()
     yield f"## {' '.join(['datakit', *arguments])}\n"
     yield f"```text\n{help_of(*arguments)}\n```\n"
 

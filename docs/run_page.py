@@ -8,7 +8,8 @@ The blocks run in order, with one namespace, in an empty working folder:
     ```console             each line after "$ " is run by the shell, the lines below it are what it printed
 
 Any other block is text. In what was printed, `…` stands for anything and times in seconds may differ. The word `postgres`
-after the language says that a block needs the embedded server: it is left out where that is not installed.
+after the language says that a block needs the embedded server: it is left out where that is not installed. The word
+`container` says that it needs Docker or Podman: it is left out where no engine answers.
 
 In README.md and benchmarks.md console blocks do not run, because they set up or measure for minutes. In README.md Python
 blocks that need PostgreSQL find one with a table `film` by libpq's environment.
@@ -39,7 +40,7 @@ _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\w+)(?P<words>[^\n]*)\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
-_WORDS = ("output", "postgres")
+_WORDS = ("output", "postgres", "container")
 _CONSOLE_DOES_NOT_RUN = ("README.md", "benchmarks.md")
 _SECONDS = re.compile(r"\d+\.\d+(?= s\b)|(?<=\"seconds\": )[\d.e-]+|(?<=seconds=)[\d.e-]+")
 
@@ -128,7 +129,9 @@ def run_page(page: Path) -> None:
         stack.enter_context(chdir(stack.enter_context(tempfile.TemporaryDirectory(prefix="page-"))))
         sys.path.insert(0, str(Path.cwd()))
         for block in blocks_of(page.read_text(encoding="utf-8")):
-            if "postgres" in block.words and not has_postgres:
+            if ("postgres" in block.words and not has_postgres) or (
+                "container" in block.words and not _has_containers()
+            ):
                 session.printed = None
                 continue
             if block.language == "console" and page.name in _CONSOLE_DOES_NOT_RUN:
@@ -141,6 +144,18 @@ def run_page(page: Path) -> None:
                 raise PageError(f"{page}, line {block.line}: {exc}") from None
             except Exception as exc:
                 raise PageError(f"{page}, line {block.line}:\n{traceback.format_exc()}") from exc
+
+
+@cache
+def _has_containers() -> bool:
+    from sqlmodel_framework import DatakitError
+    from sqlmodel_framework.engines.docker_engine import connect_docker
+
+    try:
+        connect_docker().client.close()
+    except DatakitError:
+        return False
+    return True
 
 
 @cache

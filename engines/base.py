@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
-from sqlalchemy import Connection, Engine, Table, create_engine
+from sqlalchemy import Connection, Engine, Executable, Table, TableClause, bindparam, create_engine, insert
 from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.schema import CreateSchema, DropSchema
@@ -22,7 +22,8 @@ from sqlmodel_framework.base.errors import (
     MissingExtraError,
 )
 from sqlmodel_framework.config.targets import TargetConfig
-from sqlmodel_framework.engines.ddl import SchemaMap, Statement, render_create
+from sqlmodel_framework.engines.column_facts import ColumnFacts
+from sqlmodel_framework.engines.ddl import SchemaMap, Statement, plain_dialect, render_create
 from sqlmodel_framework.engines.mending import TableMending
 from sqlmodel_framework.engines.reading import Places, Reading, TableKey
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Capabilities",
     "Created",
+    "Refusal",
+    "Rule",
     "Scratch",
     "TargetEngine",
     "engine_of",
@@ -42,12 +45,34 @@ __all__ = [
 ]
 
 
+Rule = Literal["null", "length", "range", "enum", "foreign key", "duplicate", "check"]
+"""What the DDL of a class forbids a row: a null, a text too long, a number out of range, a member the enum does not have, …"""
+
+Refusal = Literal[
+    "null",
+    "length",
+    "range",
+    "enum",
+    "foreign key",
+    "duplicate",
+    "check",
+    "characters",
+    "rights",
+    "busy",
+    "unsent",
+    "other",
+]
+"""Why a database refused a row: by a rule, for its characters, for want of a right, for a lock; `unsent`: the driver alone refused it."""
+
+
 @dataclass(frozen=True)
 class Capabilities:
     """What an engine can do; code, docs and tests read this.
 
     `name_limit` is the longest identifier in `name_unit`; None means no limit. `named_schema` says what a schema of a
-    class becomes.
+    class becomes. `columns` says what columns keep.
+    `enforces` are the rules by which this kind of database refuses rows, in a table that has them. `late_checks` says
+    whether a deferred foreign key can be checked without a commit.
     """
 
     transactional_ddl: bool
@@ -57,6 +82,9 @@ class Capabilities:
     named_schema: str
     name_limit: int | None
     name_unit: str = "bytes"
+    enforces: frozenset[Rule] = frozenset(get_args(Rule))
+    late_checks: bool = False
+    columns: ColumnFacts = field(default_factory=ColumnFacts)
 
 
 @dataclass
@@ -74,7 +102,7 @@ class Created:
         """Take over another record; what was made again counts once."""
         self.schemas = list(dict.fromkeys([*self.schemas, *other.schemas]))
         self.free_standing = list(dict.fromkeys([*self.free_standing, *other.free_standing]))
-        self.tables = list(dict.fromkeys([*self.tables, *other.tables]))
+        self.tables = list({(t.schema, t.name): t for t in (*self.tables, *other.tables)}.values())
 
     @property
     def is_empty(self) -> bool:
@@ -165,9 +193,15 @@ class TargetEngine(ABC):
     def missing_schemas(self, connection: Connection, schemas: Iterable[str]) -> list[str]:
         """Those of the schemas that are not there."""
 
+    def render_schemas(
+        self, schemas: Iterable[str], dialect: Dialect, target: TargetConfig
+    ) -> list[Statement]:
+        """The statements that make these named schemas on an empty target."""
+        return [_create_schema(schema, dialect) for schema in sorted(schemas)]
+
     def create_schema(self, connection: Connection, schema: str) -> None:
         """Create a named schema."""
-        connection.execute(CreateSchema(schema))
+        self.execute(connection, [_create_schema(schema, connection.dialect)])
 
     def drop_schema(self, connection: Connection, schema: str) -> None:
         """Drop a named schema that is empty."""
@@ -191,6 +225,10 @@ class TargetEngine(ABC):
     @abstractmethod
     def offline_dialect(self) -> Dialect:
         """The dialect to plan for without a server."""
+
+    def offline_places(self, target: TargetConfig, schemas: Iterable[str]) -> SchemaMap | None:
+        """Where the schemas stand, if that changes the DDL and is known without a server."""
+        return None
 
     @abstractmethod
     def existing_tables(self, connection: Connection, schemas: SchemaMap) -> set[TableKey]:
@@ -223,6 +261,27 @@ class TargetEngine(ABC):
         """
         rendered = self.render(tables, connection.dialect, schema_map)
         self.execute(connection, [s for s in rendered if s.is_wanted(existing, custom=custom)], done)
+
+    def replace(
+        self,
+        live: LiveTarget,
+        connection: Connection,
+        old: Sequence[Table],
+        tables: Sequence[Table],
+        schema_map: SchemaMap | None = None,
+        *,
+        existing: Set[TableKey] = frozenset(),
+        done: Callable[[Statement], object] = id,
+    ) -> None:
+        """Drop the old tables and create these in their place; a failure leaves the old ones with their rows.
+
+        Of the types and sequences that exist, those of the old tables are made again; `done` as in `execute`.
+        """
+        self.drop_tables(connection, old)
+        stale = [s for s in self.render(old, connection.dialect) if s.makes_again(existing)]
+        self.drop_free_standing(connection, stale)
+        still = existing - {(statement.schema, statement.name) for statement in stale}
+        self.create(connection, tables, schema_map, existing=still, done=done)
 
     def execute(
         self,
@@ -283,6 +342,33 @@ class TargetEngine(ABC):
             rows += batch.num_rows
         return rows
 
+    # proving
+
+    @abstractmethod
+    def rehearsal(
+        self, live: LiveTarget, connection: Connection, tables: Sequence[Table]
+    ) -> AbstractContextManager[Scratch]:
+        """A place where rows of the tables as they are may be written, and of which nothing stays in any case.
+
+        `connection` is open on the target. Raises NoScratchPlaceError where no place can be made.
+        """
+
+    @abstractmethod
+    def why_refused(self, exc: BaseException) -> Refusal:
+        """Why the database refused a row, from one of the driver's errors."""
+
+    def insert_of(self, table: Table, into: TableClause) -> Executable:
+        """The INSERT that gives the columns of `into`, which stands for `table`, values; those that number themselves, too.
+
+        Its parameters are `p0`, `p1`, … in the order of the columns.
+        """
+        return insert(into).values(
+            {column: bindparam(f"p{number}", type_=column.type) for number, column in enumerate(into.c)}
+        )
+
+    def check_deferred(self, connection: Connection) -> None:  # noqa: B027 - most check at once, or at the end alone
+        """Check deferred foreign keys now, and from now on at once."""
+
     # shared
 
     def options_of(self, target: TargetConfig) -> dict[str, str]:
@@ -312,6 +398,12 @@ class TargetEngine(ABC):
                         expected=f"at most {limit}",
                         next_step="give the table or column a shorter name",
                     )
+
+
+def _create_schema(schema: str, dialect: Dialect) -> Statement:
+    return Statement(
+        "CreateSchema", schema, schema, str(CreateSchema(schema).compile(dialect=plain_dialect(dialect)))
+    )
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING
 
@@ -20,15 +20,22 @@ from sqlmodel_framework.base.errors import (
     TryAgainError,
 )
 from sqlmodel_framework.config.targets import TargetConfig
-from sqlmodel_framework.engines.base import Capabilities, Scratch, TargetEngine
+from sqlmodel_framework.engines.base import Capabilities, Refusal, Scratch, TargetEngine
+from sqlmodel_framework.engines.column_facts import ColumnFacts
+from sqlmodel_framework.engines.containers import start_container
 from sqlmodel_framework.engines.ddl import SchemaMap, Statement
+from sqlmodel_framework.engines.mysql_container import MySQLServer
 from sqlmodel_framework.engines.mysql_mending import MySQLMending
 from sqlmodel_framework.engines.mysql_reading import read_tables
+from sqlmodel_framework.engines.mysql_rehearsal import make_rehearsal
+from sqlmodel_framework.engines.mysql_replace import refuse_if_referred, replace_tables
 from sqlmodel_framework.engines.mysql_shadow import make_shadow
 from sqlmodel_framework.engines.reading import Places, Reading, TableKey
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from sqlmodel_framework.engines.live import LiveTarget
 
 __all__ = ["MySQLEngine"]
 
@@ -41,7 +48,7 @@ _SAFE_NUMBERS = (
     " 1064 1067 1068 1069 1070 1071 1072 1073 1074 1075 1091 1101 1103 1113 1115 1117 1118"
     " 1128 1142 1143 1146 1163 1167 1170 1171 1205 1213 1215 1217 1227 1239 1251 1273 1286"
     " 1290 1293 1294 1305 1364 1370 1419 1451 1452 1553 1698 1792 1813 1822 1824 1825 1826"
-    " 1828 1830 1831 1836 1901 3730 3734 3756 3780 4025"
+    " 1828 1830 1831 1836 1901 3730 3734 3756 3780 3813 3820 4025"
 )
 _SAFE_SENTENCES = {*map(int, _SAFE_NUMBERS.split()), *range(2000, 3000)}
 _LOCK_WAIT = 10
@@ -66,6 +73,16 @@ class MySQLEngine(TargetEngine):
         named_schema="a database of that name on the same server, created where it is missing",
         name_limit=64,
         name_unit="characters",
+        columns=ColumnFacts(
+            decimal_digits=(10, 0),
+            single_floats=frozenset({"FLOAT"}),
+            fraction_digits=0,
+            name_case=False,
+            index_bytes=3072,
+            sized_index_texts=True,
+            indexes_foreign_keys=True,
+            foreign_key_suffix="_ibfk_1",
+        ),
     )
     connection_options = frozenset(
         {"charset", "connect_timeout", "read_timeout", "ssl_ca", "ssl_cert", "ssl_key", "write_timeout"}
@@ -97,11 +114,11 @@ class MySQLEngine(TargetEngine):
 
     def start(self, target: TargetConfig) -> None:
         if target.conn_method == "container":
-            raise ConfigurationError(
-                "this target needs Docker, and container targets are not available yet",
-                where=target.label,
-                next_step="use mysql_local, or postgres_embedded, a real PostgreSQL that needs no Docker",
-            )
+            start_container(target, MySQLServer())
+        elif target.conn_method == "private":
+            from sqlmodel_framework.engines.private_servers import PrivateMySQL, start_private
+
+            start_private(target, PrivateMySQL)
 
     def connect(self, target: TargetConfig) -> Engine:
         return create_engine(self.url(target), hide_parameters=True, connect_args={"init_command": _SESSION})
@@ -146,6 +163,12 @@ class MySQLEngine(TargetEngine):
         existing = {str(name) for (name,) in rows}
         return [schema for schema in schemas if schema not in existing]
 
+    def render_schemas(
+        self, schemas: Iterable[str], dialect: Dialect, target: TargetConfig
+    ) -> list[Statement]:
+        """The statements that make these named schemas; the target's own database has to be there."""
+        return super().render_schemas(set(schemas) - {target.database or ""}, dialect, target)
+
     def drop_schema(self, connection: Connection, schema: str) -> None:
         """Drop a database that is empty; MySQL itself would drop whatever is in it."""
         left = [str(name) for (name,) in connection.execute(_OBJECTS, {"schema": schema})]
@@ -160,15 +183,10 @@ class MySQLEngine(TargetEngine):
 
     def drop_tables(self, connection: Connection, tables: Sequence[Table]) -> None:
         """Drop tables in one go with key checks off, after making sure that nobody else's key points at them."""
-        ours = {(table.schema or connection.dialect.default_schema_name, table.name) for table in tables}
-        for schema, name, referred_schema, referred in connection.execute(_REFERENCES).all():
-            if (referred_schema, referred) in ours and (schema, name) not in ours:
-                raise DeploymentError(
-                    "a table cannot be dropped: another one refers to it",
-                    where=f"table {referred}",
-                    seen=f"a foreign key of {schema}.{name}",
-                    next_step="drop that foreign key first",
-                )
+        default = str(connection.dialect.default_schema_name)
+        refuse_if_referred(
+            connection, {(table.schema or default, table.name): table.name for table in tables}
+        )
         connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
         try:
             super().drop_tables(connection, tables)
@@ -182,8 +200,20 @@ class MySQLEngine(TargetEngine):
         dialect.server_version_info = (8, 0, 0)
         return dialect
 
+    def offline_places(self, target: TargetConfig, schemas: Iterable[str]) -> SchemaMap | None:
+        """Beside named schemas the default one is named too: a key's table is looked for beside the key's own."""
+        named: dict[str | None, str | None] = {schema: schema for schema in schemas}
+        return {None: target.database, **named} if named and target.database else None
+
     def existing_tables(self, connection: Connection, schemas: SchemaMap) -> set[TableKey]:
         rows = connection.execute(_TABLES, {"schemas": list(set(schemas.values()))})
+        return {
+            (schema, str(name)) for place, name in rows for schema, home in schemas.items() if home == place
+        }
+
+    def existing_free_standing(self, connection: Connection, schemas: SchemaMap) -> set[TableKey]:
+        """Sequences, which MariaDB has."""
+        rows = connection.execute(_SEQUENCES, {"schemas": list(set(schemas.values()))})
         return {
             (schema, str(name)) for place, name in rows for schema, home in schemas.items() if home == place
         }
@@ -194,6 +224,20 @@ class MySQLEngine(TargetEngine):
         for table in tables:
             _check_key_names(table)
         return super().render(tables, dialect, schema_map)
+
+    def replace(
+        self,
+        live: LiveTarget,
+        connection: Connection,
+        old: Sequence[Table],
+        tables: Sequence[Table],
+        schema_map: SchemaMap | None = None,
+        *,
+        existing: Set[TableKey] = frozenset(),
+        done: Callable[[Statement], object] = id,
+    ) -> None:
+        """Exchange the old tables for the new ones by one RENAME TABLE; see `mysql_replace`."""
+        replace_tables(live, connection, old, tables, schema_map, existing=existing, done=done)
 
     # validating
 
@@ -221,7 +265,40 @@ class MySQLEngine(TargetEngine):
         """Use scratch databases on the same server, or copies in the target's own; see `mysql_shadow`."""
         return make_shadow(self, engine, connection, tables)
 
+    # proving
 
+    def rehearsal(
+        self, live: LiveTarget, connection: Connection, tables: Sequence[Table]
+    ) -> AbstractContextManager[Scratch]:
+        """Use copies of the tables in scratch databases; see `mysql_rehearsal`."""
+        return make_rehearsal(live.sql, connection, tables)
+
+    def why_refused(self, exc: BaseException) -> Refusal:
+        number = _number_of(exc)
+        if number in _TRY_AGAIN or isinstance(exc, pymysql.InterfaceError):
+            return "busy"
+        return _REFUSALS.get(number, "other") if number else "unsent"
+
+
+_REFUSALS: dict[int, Refusal] = {
+    1048: "null",
+    1364: "null",
+    1406: "length",
+    1264: "range",
+    1292: "range",
+    1265: "enum",
+    1366: "characters",
+    1300: "characters",
+    3988: "characters",
+    1452: "foreign key",
+    1216: "foreign key",
+    1062: "duplicate",
+    1022: "duplicate",
+    1586: "duplicate",
+    3819: "check",
+    4025: "check",
+    **dict.fromkeys((1044, 1142, 1143, 1227, 1290, 1792, 1836, 1874, 3989), "rights"),
+}
 _OBJECTS = text(
     "SELECT table_name FROM information_schema.tables WHERE table_schema = :schema"
     " UNION ALL SELECT routine_name FROM information_schema.routines WHERE routine_schema = :schema"
@@ -233,11 +310,11 @@ _TABLES = text(
     r" AND table_name NOT LIKE 'datakit\_shadow\_%'"
 ).bindparams(bindparam("schemas", expanding=True))
 
-_REFERENCES = text(
-    "SELECT constraint_schema, table_name, unique_constraint_schema, referenced_table_name"
-    " FROM information_schema.referential_constraints"
-)
-
+_SEQUENCES = text(
+    "SELECT table_schema, table_name FROM information_schema.tables"
+    " WHERE table_type = 'SEQUENCE' AND table_schema IN :schemas"
+    r" AND table_name NOT LIKE 'datakit\_shadow\_%'"
+).bindparams(bindparam("schemas", expanding=True))
 _SETTINGS = text(
     "SHOW VARIABLES WHERE variable_name IN ('version', 'version_comment', 'sql_mode', 'old_mode', 'time_zone',"
     " 'default_storage_engine', 'innodb_default_row_format', 'innodb_strict_mode', 'innodb_page_size',"

@@ -7,21 +7,46 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg2
 import psycopg2.errors
-from sqlalchemy import ARRAY, Connection, Engine, Table, TextClause, create_engine, text
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    Engine,
+    Executable,
+    ScalarSelect,
+    Select,
+    Table,
+    TableClause,
+    TextClause,
+    bindparam,
+    case,
+    cast,
+    create_engine,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import REGCLASS
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.exc import DBAPIError
 
-from sqlmodel_framework.base.connectors.postgres_errors import connection_error, quotes_rows, server_refusal
+from sqlmodel_framework.base.connectors.postgres_errors import (
+    connection_error,
+    is_retryable,
+    quotes_rows,
+    server_refusal,
+)
 from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError, TryAgainError
 from sqlmodel_framework.config.targets import TargetConfig
-from sqlmodel_framework.engines.base import Capabilities, Scratch, TargetEngine
-from sqlmodel_framework.engines.ddl import SchemaMap, Statement, render_create
+from sqlmodel_framework.engines.base import Capabilities, Refusal, Scratch, TargetEngine
+from sqlmodel_framework.engines.containers import start_container
+from sqlmodel_framework.engines.ddl import SchemaMap, Statement, plain_dialect, render_create
 from sqlmodel_framework.engines.embedded_postgres import create_private_database
+from sqlmodel_framework.engines.postgres_container import PostgresServer
 from sqlmodel_framework.engines.postgres_mending import PostgresMending
 from sqlmodel_framework.engines.postgres_reading import read_tables
 from sqlmodel_framework.engines.postgres_shadow import scratch_place, search_only, spelled_again
@@ -29,6 +54,8 @@ from sqlmodel_framework.engines.reading import Places, Reading, TableKey
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from sqlmodel_framework.engines.live import LiveTarget
 
 __all__ = ["PostgresEngine"]
 
@@ -66,6 +93,7 @@ class PostgresEngine(TargetEngine):
         time_zones=True,
         named_schema="a schema of that name, created where it is missing",
         name_limit=63,
+        late_checks=True,
     )
     connection_options = frozenset(
         [
@@ -135,11 +163,11 @@ class PostgresEngine(TargetEngine):
         if target.conn_method == "embedded":
             create_private_database(target)
         elif target.conn_method == "container":
-            raise ConfigurationError(
-                "this target needs Docker, and container targets are not available yet",
-                where=target.label,
-                next_step="use postgres_embedded, a real PostgreSQL that needs no Docker, or postgres_local",
-            )
+            start_container(target, PostgresServer())
+        elif target.conn_method == "private":
+            from sqlmodel_framework.engines.private_servers import PrivatePostgres, start_private
+
+            start_private(target, PrivatePostgres)
 
     def connect(self, target: TargetConfig) -> Engine:
         given = target.options.get("options", "")
@@ -168,6 +196,12 @@ class PostgresEngine(TargetEngine):
         rows = connection.execute(text("SELECT nspname FROM pg_catalog.pg_namespace"))
         existing = {str(name) for (name,) in rows}
         return [schema for schema in schemas if schema not in existing]
+
+    def render_schemas(
+        self, schemas: Iterable[str], dialect: Dialect, target: TargetConfig
+    ) -> list[Statement]:
+        """The statements that make these named schemas; `public` is there from the start."""
+        return super().render_schemas(set(schemas) - {"public"}, dialect, target)
 
     # deploying
 
@@ -267,12 +301,63 @@ class PostgresEngine(TargetEngine):
     # rows
 
     def insert(self, connection: Connection, table: Table, batches: Iterable[pa.RecordBatch]) -> int:
-        """Insert by COPY; tables with array columns go by statements."""
+        """Insert by COPY; tables with array columns go by statements. A sequence goes on behind the largest number, as elsewhere."""
         if any(isinstance(column.type, ARRAY) for column in table.columns):
-            return super().insert(connection, table, batches)
-        from sqlmodel_framework.engines.postgres_copy import copy_batches
+            rows = super().insert(connection, table, batches)
+        else:
+            from sqlmodel_framework.engines.postgres_copy import copy_batches
 
-        return copy_batches(connection, table, batches)
+            rows = copy_batches(connection, table, batches)
+        numbered = table.autoincrement_column
+        if rows and numbered is not None:
+            name = plain_dialect(connection.dialect).identifier_preparer.format_table(table)
+            largest = select(func.max(numbered)).scalar_subquery()
+            connection.execute(_count_on(name, numbered.name, largest))
+        return rows
+
+    # proving
+
+    @contextmanager
+    def rehearsal(
+        self, live: LiveTarget, connection: Connection, tables: Sequence[Table]
+    ) -> Iterator[Scratch]:
+        """Use a transaction on the target that is rolled back."""
+        connection.execute(_WAIT_FOR_LOCKS)
+        try:
+            yield Scratch(connection, Places(live.places(connection, tables)))
+        finally:
+            connection.rollback()
+
+    def why_refused(self, exc: BaseException) -> Refusal:
+        assert isinstance(exc, psycopg2.Error)
+        if is_retryable(exc):
+            return "busy"
+        return _REFUSALS.get(exc.pgcode, "other") if exc.pgcode else "unsent"
+
+    def insert_of(self, table: Table, into: TableClause) -> Executable:
+        """An identity that is always generated takes a value when it is overridden: SQLAlchemy has no word for that."""
+        if not any(column.identity is not None and column.identity.always for column in table.columns):
+            return super().insert_of(table, into)
+        preparer = plain_dialect(self.offline_dialect()).identifier_preparer
+        names = ", ".join(preparer.quote(column.name) for column in into.c)
+        start = f"INSERT INTO {preparer.format_table(into)} ({names})".replace(":", r"\:")
+        values = ", ".join(f":p{number}" for number in range(len(into.c)))
+        given = [bindparam(f"p{number}", type_=column.type) for number, column in enumerate(into.c)]
+        return text(f"{start} OVERRIDING SYSTEM VALUE VALUES ({values})").bindparams(*given)
+
+    def check_deferred(self, connection: Connection) -> None:
+        connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+def _count_on(table: str, column: str, largest: ScalarSelect[Any]) -> Select[Any]:
+    """Set the column's own sequence to the largest value, if it is behind and may be set."""
+    own = cast(func.pg_get_serial_sequence(table, column), REGCLASS)
+    found = select(own.label("sequence"), largest.label("largest")).subquery()
+    behind = found.c.largest > func.coalesce(func.pg_sequence_last_value(found.c.sequence), 0)
+    allowed = func.has_sequence_privilege(found.c.sequence, "UPDATE")
+    return select(func.setval(found.c.sequence, found.c.largest)).where(
+        found.c.sequence.is_not(None), case((found.c.sequence.is_not(None), behind & allowed), else_=False)
+    )
 
 
 _TABLES_OF_USERS = text(
@@ -297,6 +382,22 @@ _FREE_STANDING = text(
     WHERE c.relkind = 'S' AND n.nspname = ANY (:schemas)
     """
 )
+
+
+_REFUSALS: dict[str, Refusal] = {
+    "23502": "null",
+    "22001": "length",
+    "22003": "range",
+    "22008": "range",
+    "22P02": "enum",
+    "22P05": "characters",
+    "22021": "characters",
+    "23503": "foreign key",
+    "23505": "duplicate",
+    "23514": "check",
+    "42501": "rights",
+    "25006": "rights",
+}
 
 
 def _batches(queue: SimpleQueue[Statement | None]) -> Iterator[list[Statement]]:

@@ -21,8 +21,9 @@ from sqlalchemy.schema import sort_tables
 
 from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError, TryAgainError
 from sqlmodel_framework.config.targets import TargetConfig
-from sqlmodel_framework.engines.base import Capabilities, Scratch, TargetEngine
-from sqlmodel_framework.engines.ddl import SchemaMap, schemas_of
+from sqlmodel_framework.engines.base import Capabilities, Refusal, Scratch, TargetEngine
+from sqlmodel_framework.engines.column_facts import ColumnFacts
+from sqlmodel_framework.engines.ddl import SchemaMap, Statement, schemas_of
 from sqlmodel_framework.engines.reading import Places, Reading, TableKey
 from sqlmodel_framework.engines.sqlite_mending import SQLiteMending
 from sqlmodel_framework.engines.sqlite_reading import read_tables
@@ -46,6 +47,15 @@ class SQLiteEngine(TargetEngine):
         time_zones=False,
         named_schema="an attached database: <file>.<schema><suffix> beside the file, or a second one in memory",
         name_limit=None,
+        enforces=frozenset({"null", "foreign key", "duplicate", "check"}),
+        columns=ColumnFacts(
+            exact_decimals=False,
+            integer_bits=64,
+            single_floats=frozenset(),
+            sized_floats=False,
+            comments=False,
+            name_case=False,
+        ),
     )
     connection_options = frozenset({"timeout"})
     driver_error = sqlite3.Error
@@ -128,6 +138,20 @@ class SQLiteEngine(TargetEngine):
     def missing_schemas(self, connection: Connection, schemas: Iterable[str]) -> list[str]:
         return []
 
+    def render_schemas(
+        self, schemas: Iterable[str], dialect: Dialect, target: TargetConfig
+    ) -> list[Statement]:
+        """Comments with what is attached on every connection: no DDL makes a schema here."""
+        memory = target.conn_method == "memory"
+        quote = dialect.identifier_preparer.quote
+        return [
+            Statement(
+                "AttachDatabase", schema, schema, f"-- ATTACH DATABASE {_literal(place)} AS {quote(schema)}"
+            )
+            for schema in sorted(schemas)
+            for place in [":memory:" if memory else str(_schema_file(Path(str(target.database)), schema))]
+        ]
+
     def drop_tables(self, connection: Connection, tables: Sequence[Table]) -> None:
         _refuse_if_others_refer(connection, tables)
         preparer = connection.dialect.identifier_preparer
@@ -194,6 +218,28 @@ class SQLiteEngine(TargetEngine):
 
     mending = SQLiteMending
 
+    # proving
+
+    @contextmanager
+    def rehearsal(
+        self, live: LiveTarget, connection: Connection, tables: Sequence[Table]
+    ) -> Iterator[Scratch]:
+        """Use a transaction on the target that is rolled back; changed pages stay in memory, so the file keeps its bytes."""
+        if not connection.in_transaction():
+            connection.begin()
+        connection.exec_driver_sql("PRAGMA cache_spill = OFF")
+        try:
+            yield Scratch(connection, Places(live.places(connection, tables)))
+        finally:
+            connection.rollback()
+            connection.exec_driver_sql("PRAGMA cache_spill = ON")
+
+    def why_refused(self, exc: BaseException) -> Refusal:
+        code = getattr(exc, "sqlite_errorname", None)
+        if code is None:
+            return "unsent"
+        return next((reason for starts, reason in _REFUSALS if code.startswith(starts)), "other")
+
     # shared
 
     def _connect_args(self, target: TargetConfig) -> dict[str, Any]:
@@ -227,6 +273,22 @@ _ERRORS: tuple[tuple[tuple[str, ...], type[DatakitError], str, str], ...] = (
         "the SQLite file cannot be written",
         "check the rights on the file and its folder",
     ),
+)
+
+
+_REFUSALS: tuple[tuple[str, Refusal], ...] = (
+    ("SQLITE_CONSTRAINT_NOTNULL", "null"),
+    ("SQLITE_CONSTRAINT_UNIQUE", "duplicate"),
+    ("SQLITE_CONSTRAINT_PRIMARYKEY", "duplicate"),
+    ("SQLITE_CONSTRAINT_ROWID", "duplicate"),
+    ("SQLITE_CONSTRAINT_FOREIGNKEY", "foreign key"),
+    ("SQLITE_CONSTRAINT_CHECK", "check"),
+    ("SQLITE_READONLY", "rights"),
+    ("SQLITE_AUTH", "rights"),
+    ("SQLITE_PERM", "rights"),
+    ("SQLITE_CANTOPEN", "rights"),
+    ("SQLITE_BUSY", "busy"),
+    ("SQLITE_LOCKED", "busy"),
 )
 
 
@@ -322,6 +384,10 @@ def _attach(raw: Any, target: TargetConfig, schema: str, *, absent: bool) -> Non
     cursor = raw.cursor()
     cursor.execute(f"ATTACH DATABASE ? AS {quoted}", (place,))
     cursor.close()
+
+
+def _literal(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _without_file(target: TargetConfig, schemas: Iterable[str]) -> set[str]:

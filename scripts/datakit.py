@@ -7,7 +7,14 @@ from typing import Annotated
 import typer
 
 from sqlmodel_framework._version import __version__
-from sqlmodel_framework.scripts import demo, deploy_datakit, validate_datakit
+from sqlmodel_framework.scripts import (
+    demo,
+    deploy_datakit,
+    lint_datakit,
+    seed_datakit,
+    targets_datakit,
+    validate_datakit,
+)
 from sqlmodel_framework.scripts.console import run
 
 __all__ = ["app", "main"]
@@ -20,7 +27,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("deploy")(deploy_datakit.deploy)
+app.command("lint")(lint_datakit.lint)
 app.command("validate")(validate_datakit.validate)
+app.command("seed")(seed_datakit.seed)
+app.add_typer(targets_datakit.app, name="targets")
 app.command("demo")(demo.demo)
 
 
@@ -36,7 +46,7 @@ def datakit(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
     ] = False,
 ) -> None:
-    """Deploy datakits, validate databases against their classes, land and load rows."""
+    """Lint and deploy datakits, validate databases against their classes, seed, land and load rows."""
 
 
 def main() -> None:

@@ -36,12 +36,16 @@ from sqlmodel_framework.scripts.options import (
     OutputFile,
     Password,
     Port,
+    Prove,
+    Proving,
     Quiet,
+    RequireProof,
     TargetNames,
     TargetType,
     Url,
     User,
     chosen_targets,
+    lint_by_settings,
     print_or_write,
     print_reports,
     rules_for,
@@ -52,6 +56,7 @@ if TYPE_CHECKING:
     from sqlmodel_framework.config.targets import TargetConfig
     from sqlmodel_framework.engines.ddl import Statement
     from sqlmodel_framework.utils.discovery import Datakit
+    from sqlmodel_framework.utils.linting import LintResult
     from sqlmodel_framework.utils.reports import TargetReport
     from sqlmodel_framework.utils.rules import Rules
 
@@ -77,6 +82,8 @@ def deploy(
     validate: Annotated[
         bool, typer.Option("--validate", help="Compare the database with the classes.")
     ] = False,
+    prove: Prove = False,
+    require_proof: RequireProof = False,
     cleanup: Annotated[
         bool, typer.Option("--cleanup", help="Drop afterwards exactly what was created.")
     ] = False,
@@ -121,29 +128,42 @@ def deploy(
     for side_effect in kit.side_effects:
         typer.echo(f"warning: importing the datakit made the file {side_effect}", err=True)
     if plan:
-        return _print_plan(kit, targets, output_format, output)
+        return _print_plan(kit, targets, if_exists, output_format, output)
     rules = rules_for(kit) if validate else None
+    proving = Proving.asked_for(rules or rules_for(kit), prove, require_proof)
     with progress(f"deploying {kit.name} to {', '.join(one.name for one in targets)}", quiet=silent):
-        reports = run_on_each(targets, lambda one: _deploy_one(kit, one, if_exists, rules, cleanup=cleanup))
+        reports = run_on_each(
+            targets, lambda one: _deploy_one(kit, one, if_exists, rules, proving, cleanup=cleanup)
+        )
     shown = [report for report in reports if report.exit_code or not quiet]
     print_reports(shown, kit, output_format, output, verbose=verbose)
     return exit_code_of(reports)
 
 
 def _print_plan(
-    kit: Datakit, targets: list[TargetConfig], output_format: OutputFormat, output: Path | None
+    kit: Datakit,
+    targets: list[TargetConfig],
+    if_exists: ExistingTables,
+    output_format: OutputFormat,
+    output: Path | None,
 ) -> int:
     from sqlmodel_framework.base.errors import ConfigurationError
     from sqlmodel_framework.utils.deployment import plan_deployment
 
     plans = {target.name: plan_deployment(kit.tables, target) for target in targets}
+    lint = lint_by_settings(kit, sorted({target.type for target in targets}))
     if output_format is OutputFormat.json:
         import json
 
+        from sqlmodel_framework.utils.reports import lint_document
+
         texts = {name: [statement.text for statement in plan] for name, plan in plans.items()}
-        lines = [json.dumps({"format_version": 1, "datakit": kit.name, "plan": texts}, indent=2)]
+        document = {"format_version": 1, "datakit": kit.name, "plan": texts, "lint": lint_document(lint)}
+        lines = [json.dumps(document, indent=2)]
     elif output_format is OutputFormat.text:
-        lines = [line for name, plan in plans.items() for line in _plan_lines(kit.name, name, plan)]
+        heads = [_drops_first(kit)] if if_exists == "replace" else []
+        lines = [*_lint_lines(lint)]
+        lines += (line for name, plan in plans.items() for line in _plan_lines(kit.name, name, plan, heads))
     else:
         raise ConfigurationError(
             "a plan has no such format", seen=output_format.value, expected="text or json"
@@ -152,13 +172,41 @@ def _print_plan(
     return 0
 
 
-def _plan_lines(kit: str, target: str, statements: Sequence[Statement]) -> Iterator[str]:
-    yield f"-- {kit} on {target}: {len(statements)} statement{'s' if len(statements) != 1 else ''}"
-    yield from (f"{statement.text};\n" for statement in statements)
+def _lint_lines(lint: LintResult) -> Iterator[str]:
+    """What lint finds for the types of the targets, as comments in SQL."""
+    from sqlmodel_framework.utils.reports.text import finding_lines
+
+    if lint.findings:
+        yield f"-- lint of {lint.datakit} for {', '.join(lint.databases)}:"
+        yield from (f"--{line}" for line in finding_lines(lint.findings, verbose=False))
+        yield ""
+
+
+def _plan_lines(
+    kit: str, target: str, statements: Sequence[Statement], heads: Sequence[str]
+) -> Iterator[str]:
+    comments = [statement.text for statement in statements if statement.text.startswith("--")]
+    texts = [statement.text for statement in statements if not statement.text.startswith("--")]
+    yield f"-- {kit} on {target}: {len(texts)} statement{'s' if len(texts) != 1 else ''}"
+    yield from (*heads, *comments)
+    yield from (f"{text};\n" for text in texts)
+
+
+def _drops_first(kit: Datakit) -> str:
+    from sqlmodel_framework.utils.tables import tables_of
+
+    names = ", ".join(table.fullname for table in tables_of(kit.tables))
+    return f"-- tables of these names that are there are dropped first, with their rows: {names}"
 
 
 def _deploy_one(
-    kit: Datakit, target: TargetConfig, if_exists: Any, rules: Rules | None, *, cleanup: bool
+    kit: Datakit,
+    target: TargetConfig,
+    if_exists: Any,
+    rules: Rules | None,
+    proving: Proving | None,
+    *,
+    cleanup: bool,
 ) -> TargetReport:
     from sqlmodel_framework.base.errors import DatakitError, TryAgainError
     from sqlmodel_framework.engines.live import cleanup_test_target
@@ -174,6 +222,8 @@ def _deploy_one(
                 report.validation = validate_deployment(
                     kit.tables, target, strict=rules.strict, select=rules.select, ignore=rules.ignore
                 )
+            if proving is not None:
+                proving.add_to(report, kit, target)
         finally:
             if cleanup:
                 report.cleanup = cleanup_test_target(target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from sqlmodel_framework.scripts.console import LogLevel, OutputFormat, print_lin
 if TYPE_CHECKING:
     from sqlmodel_framework.config.targets import TargetConfig
     from sqlmodel_framework.utils.discovery import Datakit
+    from sqlmodel_framework.utils.linting import LintResult
     from sqlmodel_framework.utils.reports import TargetReport
     from sqlmodel_framework.utils.rules import Rules
 
@@ -26,12 +28,16 @@ __all__ = [
     "OutputFile",
     "Password",
     "Port",
+    "Prove",
+    "Proving",
     "Quiet",
+    "RequireProof",
     "TargetNames",
     "TargetType",
     "Url",
     "User",
     "chosen_targets",
+    "lint_by_settings",
     "print_or_write",
     "print_reports",
     "rules_for",
@@ -167,14 +173,72 @@ def rules_for(
 ) -> Rules:
     """Which findings count: what the options say, beside what the settings say for this datakit."""
     from sqlmodel_framework.config.settings import read_validation_settings
-    from sqlmodel_framework.utils.rules import Rules
+    from sqlmodel_framework.utils.rules import Rules, refuse_unknown
 
     settings = read_validation_settings(kit.name)
+    for entry, where in settings.sections.items():
+        refuse_unknown(entry, where)
     return Rules(
         strict=settings.strict if strict is None else strict,
         select=tuple(select) or settings.select,
         ignore=(*settings.ignore, *ignore),
     )
+
+
+def lint_by_settings(
+    kit: str | Datakit,
+    databases: Sequence[str] = (),
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    *,
+    fix_hints: bool = False,
+) -> LintResult:
+    """Lint a datakit as the options say, beside what the settings say for it."""
+    from sqlmodel_framework.config.settings import read_lint_settings
+    from sqlmodel_framework.utils.discovery import Datakit, name_of_datakit
+    from sqlmodel_framework.utils.linting import lint_datakit
+
+    settings = read_lint_settings(kit.name if isinstance(kit, Datakit) else name_of_datakit(kit))
+    return lint_datakit(
+        kit,
+        databases=databases or settings.databases,
+        select=tuple(select) or settings.select,
+        ignore=(*settings.ignore, *ignore),
+        fix_hints=fix_hints,
+    )
+
+
+Prove = Annotated[
+    bool,
+    typer.Option(
+        "--prove",
+        help="Write rows at the limits of the classes, compare what is read, and undo it; see the page on proof.",
+    ),
+]
+RequireProof = Annotated[
+    bool, typer.Option("--require-proof", help="Prove, and fail where a table cannot be proven.")
+]
+
+
+@dataclass(frozen=True)
+class Proving:
+    """A proof that was asked for: `rules` say which findings count, `required` that no table may stay without one."""
+
+    rules: Rules
+    required: bool
+
+    @classmethod
+    def asked_for(cls, rules: Rules, prove: bool, require_proof: bool) -> Proving | None:
+        """What the two options ask for."""
+        return cls(rules, require_proof) if prove or require_proof else None
+
+    def add_to(self, report: TargetReport, kit: Datakit, target: TargetConfig) -> None:
+        """Prove the tables of a datakit on a target, and report it."""
+        from sqlmodel_framework.utils.proof.prove import prove_deployment
+
+        proof = prove_deployment(kit.tables, target)
+        report.proof = replace(proof, findings=tuple(self.rules.apply(proof.findings)))
+        report.proof_required = self.required
 
 
 def print_reports(

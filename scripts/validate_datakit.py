@@ -24,7 +24,10 @@ from sqlmodel_framework.scripts.options import (
     OutputFile,
     Password,
     Port,
+    Prove,
+    Proving,
     Quiet,
+    RequireProof,
     TargetNames,
     TargetType,
     Url,
@@ -73,6 +76,8 @@ def validate(
     ignore: Annotated[
         list[str] | None, typer.Option(metavar="CODE", help="Not these findings; written like --select.")
     ] = None,
+    prove: Prove = False,
+    require_proof: RequireProof = False,
     output_format: Format = OutputFormat.text,
     output: OutputFile = None,
     list_targets: ListTargets = False,
@@ -105,16 +110,17 @@ def validate(
     with progress(f"reading {path}", quiet=silent):
         kit = load_datakit(path)
     rules = rules_for(kit, strict, select or [], ignore or [])
+    proving = Proving.asked_for(rules, prove, require_proof)
     with progress(
         f"validating {', '.join(chosen.name for chosen in targets)} against {kit.name}", quiet=silent
     ):
-        reports = run_on_each(targets, lambda chosen: _validate_one(kit, chosen, rules))
+        reports = run_on_each(targets, lambda chosen: _validate_one(kit, chosen, rules, proving))
     shown = [report for report in reports if report.exit_code or not quiet]
     print_reports(shown, kit, output_format, output, verbose=verbose or output_format is OutputFormat.text)
     return exit_code_of(reports)
 
 
-def _validate_one(kit: Datakit, target: TargetConfig, rules: Rules) -> TargetReport:
+def _validate_one(kit: Datakit, target: TargetConfig, rules: Rules, proving: Proving | None) -> TargetReport:
     from sqlmodel_framework.base.errors import DatakitError
     from sqlmodel_framework.utils.reports import TargetReport
     from sqlmodel_framework.utils.validation import validate_deployment
@@ -124,6 +130,8 @@ def _validate_one(kit: Datakit, target: TargetConfig, rules: Rules) -> TargetRep
         report.validation = validate_deployment(
             kit.tables, target, strict=rules.strict, select=rules.select, ignore=rules.ignore
         )
+        if proving is not None:
+            proving.add_to(report, kit, target)
     except DatakitError as exc:
         report.error = exc
     finally:

@@ -6,9 +6,10 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import chdir, closing, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg2
@@ -17,7 +18,13 @@ import pytest
 
 from sqlmodel_framework.base.errors import DatakitError
 from sqlmodel_framework.config.targets import TargetConfig, create_custom_target, get_target_config
-from sqlmodel_framework.engines.live import create_engine_for_target
+from sqlmodel_framework.engines.containers import ContainerServer
+from sqlmodel_framework.engines.docker_engine import connect_docker, docker_environment
+from sqlmodel_framework.engines.live import create_engine_for_target, open_target
+from sqlmodel_framework.engines.mysql_container import MySQLServer
+from sqlmodel_framework.engines.our_containers import list_containers, stop_containers
+from sqlmodel_framework.engines.postgres_container import PostgresServer
+from sqlmodel_framework.engines.reused_containers import name_of
 
 REQUIRE_SERVICES = bool(os.environ.get("DATAKIT_REQUIRE_SERVICES"))
 PAGILA = Path(__file__).parents[2] / "shared" / "data" / "pagila" / "pagila.sql.gz"
@@ -29,9 +36,16 @@ ALL_TARGETS = [
     pytest.param("postgres_local", marks=pytest.mark.postgres),
     pytest.param("mysql_local", marks=pytest.mark.mysql),
 ]
+CONTAINER_TARGETS = [
+    pytest.param("postgres_container", marks=[pytest.mark.postgres, pytest.mark.container]),
+    pytest.param("mysql_container", marks=[pytest.mark.mysql, pytest.mark.container]),
+]
+ROOT = Path(__file__).parents[1]
 
 _environment = dict(os.environ)
 _versions: dict[str, str] = {}
+# One container of each kind for a whole test run, with all its workers, who inherit the variable.
+_run = os.environ.setdefault("DATAKIT_TEST_RUN", uuid4().hex)
 
 
 def _server(name: str) -> TargetConfig | None:
@@ -48,6 +62,32 @@ def _server(name: str) -> TargetConfig | None:
     return target
 
 
+def _kept_container(name: str) -> TargetConfig:
+    kind = name.partition("_")[0]
+    return create_custom_target(
+        kind, conn_method="container", reuse=True, environment={"TEST_RUN": _run}, deadline=180, name=name
+    )
+
+
+def _docker_server() -> str:
+    """What the container engine says of itself. Raises ConfigurationError where none answers."""
+    client = connect_docker("the tests").client
+    try:
+        version = client.version()
+        images = [_image(client, server.image) for server in (PostgresServer(), MySQLServer())]
+    finally:
+        client.close()
+    name = version.get("Platform", {}).get("Name") or "Docker"
+    return ", ".join([f"{name} {version['Version']}", *images])
+
+
+def _image(client: Any, name: str) -> str:
+    """An image, and what it really is where it was made by tests/containers/build."""
+    for image in client.images.list(name):
+        return f"{name} is {image.labels.get('datakit.server', 'as it was downloaded or made')}"
+    return f"{name} is not here"
+
+
 def pytest_report_header() -> list[str]:
     lines = []
     for name in ("postgres_local", "mysql_local"):
@@ -56,6 +96,10 @@ def pytest_report_header() -> list[str]:
         except DatakitError as exc:
             pytest.exit(f"{name} is configured and does not answer: {exc}", returncode=3)
         lines.append(f"{name}: {_versions[name] if found else 'not configured, its tests are skipped'}")
+    try:
+        lines.append(f"containers: {_docker_server()}")
+    except DatakitError as exc:
+        lines.append(f"containers: their tests are skipped: {exc.seen}")
     return lines
 
 
@@ -138,6 +182,10 @@ def embedded_database() -> Iterator[TargetConfig]:
 @pytest.fixture(params=ALL_TARGETS)
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TargetConfig]:
     """Every target in turn, empty."""
+    yield from _made(request, tmp_path)
+
+
+def _made(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TargetConfig]:
     fixtures = {
         "postgres_embedded": "embedded_database",
         "postgres_local": "postgres_database",
@@ -148,6 +196,29 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TargetCon
         return
     file = str(tmp_path / "kit.db") if request.param == "sqlite_file" else None
     with create_custom_target("sqlite", file, name=request.param) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> str:
+    """The address of a container engine that answers."""
+    try:
+        _docker_server()
+    except DatakitError as exc:
+        _missing(f"no container engine answers: {exc.seen}")
+    return docker_environment().get("DOCKER_HOST", "unix:///var/run/docker.sock")
+
+
+@pytest.fixture(params=[*ALL_TARGETS, *CONTAINER_TARGETS])
+def every_target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TargetConfig]:
+    """Every target in turn with the containers, empty. All tests share one container of a kind; each has its own database."""
+    if not request.param.endswith("_container"):
+        yield from _made(request, tmp_path)
+        return
+    request.getfixturevalue("docker_engine")
+    with _kept_container(request.param) as made:
+        with chdir(ROOT):
+            open_target(made)
         yield made
 
 
@@ -208,8 +279,22 @@ def _at(server: TargetConfig, database: str, name: str) -> TargetConfig:
     )
 
 
+def _remove_kept_containers() -> None:
+    """At the end of the whole run: the last worker is done."""
+    servers: tuple[ContainerServer, ...] = (PostgresServer(), MySQLServer())
+    with chdir(ROOT), suppress(DatakitError):
+        names = {name_of(_kept_container(f"{server.kind}_container"), server) for server in servers}
+        stop_containers([one.name for one in list_containers() if one.name in names])
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workerinput"):
+        _remove_kept_containers()
+    _refuse_second_names(session)
+
+
+def _refuse_second_names(session: pytest.Session) -> None:
     """No file of the package may have been imported under a second name: its tables would be defined twice."""
     twice = [name for name in TOP_LEVEL if name in sys.modules]
     if twice:

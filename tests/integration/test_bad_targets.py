@@ -204,13 +204,6 @@ def test_the_socket_of_mysql(mysql_database: TargetConfig, tables: tuple[TableLi
         assert validate_deployment(tables, target)["success"]
 
 
-@pytest.mark.parametrize("kind", ["postgres", "mysql"])
-def test_container_targets_say_that_they_need_docker(kind: str, tables: tuple[TableLike, ...]) -> None:
-    target = create_custom_target(kind, "x", conn_method="container")
-    with pytest.raises(ConfigurationError, match=r"needs Docker.*postgres_embedded"):
-        deploy_data_objects(tables, target)
-
-
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 kB."""

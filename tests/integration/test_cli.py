@@ -156,7 +156,7 @@ def test_a_server_that_is_down_ends_with_75(kit: str, closed_port: int) -> None:
             ["{kit}", "--target", "sqlite_memory", "--target", "postgres_local", "--host", "h"],
             "with one target",
         ),
-        (["{kit}", "--target", "postgres_container"], "needs Docker"),
+        (["{kit}", "--target", "postgres_container", "--user", "u"], "does not use these fields"),
         (["{kit}", "--target", "sqlite_memory", "--database", "want.db"], "does not use these fields"),
         (["{kit}", "--no-such-option"], "--no-such-option"),
         (["{kit}", "--if-exists", "perhaps"], "perhaps"),
@@ -217,8 +217,14 @@ def test_a_plan_changes_nothing(kit: str, tmp_path: Path) -> None:
     assert "SERIAL" in result.stdout
     assert "AUTO_INCREMENT" in result.stdout
     assert not file.exists()
+    assert "dropped" not in result.stdout
     as_json = json.loads(run("deploy", kit, "--plan", "--format", "json").stdout)
     assert as_json["plan"]["sqlite_memory"][0].startswith("CREATE TABLE one")
+    replacing = run("deploy", kit, "--plan", "--if-exists", "replace").stdout.splitlines()
+    assert replacing[:2] == [
+        "-- kit on sqlite_memory: 1 statement",
+        "-- tables of these names that are there are dropped first, with their rows: one",
+    ]
 
 
 def test_cleanup_leaves_no_file(kit: str, tmp_path: Path) -> None:
@@ -301,7 +307,9 @@ def test_a_reader_that_leaves_early_is_no_error(kit: str) -> None:
     shell = f"{' '.join(DATAKIT)} deploy {kit} --plan --target sqlite_memory | true; exit ${{PIPESTATUS[0]}}"
     result = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr.replace(f"reading {kit} …\n", "")) == (0, "")
-    failing = f"{' '.join(DATAKIT)} deploy {kit} --target postgres_container 2>/dev/null | true; exit ${{PIPESTATUS[0]}}"
+    failing = (
+        f"{' '.join(DATAKIT)} deploy {kit} --target postgrez 2>/dev/null | true; exit ${{PIPESTATUS[0]}}"
+    )
     assert subprocess.run(["bash", "-c", failing], check=False).returncode == 1
 
 

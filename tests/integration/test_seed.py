@@ -23,7 +23,7 @@ from sqlmodel_framework import (
     load_datakit,
 )
 from sqlmodel_framework.scripts.datakit import app
-from sqlmodel_framework.utils.generation.order import Reference, references_of
+from sqlmodel_framework.utils.table_order import Reference, references_of
 from sqlmodel_framework.utils.seeding import seed_tables
 from sqlmodel_framework.utils.tables import tables_of
 

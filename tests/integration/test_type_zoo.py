@@ -131,19 +131,19 @@ STRUCTURES = """
 """
 
 
-def test_every_column_type(target: TargetConfig, write_kit: Callable[..., Path]) -> None:
+def test_every_column_type(every_target: TargetConfig, write_kit: Callable[..., Path]) -> None:
     kit = load_datakit(write_kit("zoo", {"types.py": TYPES}))
-    deploy_data_objects(kit.tables, target)
-    result = validate_deployment(kit.tables, target)
+    deploy_data_objects(kit.tables, every_target)
+    result = validate_deployment(kit.tables, every_target)
     assert result.findings == ()
-    again = deploy_data_objects(kit.tables, target, if_exists="replace")
+    again = deploy_data_objects(kit.tables, every_target, if_exists="replace")
     assert again.replaced == ("plaintypes",)
-    assert validate_deployment(kit.tables, target).findings == ()
+    assert validate_deployment(kit.tables, every_target).findings == ()
 
 
-def test_every_structure(target: TargetConfig, write_kit: Callable[..., Path]) -> None:
+def test_every_structure(every_target: TargetConfig, write_kit: Callable[..., Path]) -> None:
     kit = load_datakit(write_kit("zoo", {"shapes.py": STRUCTURES}))
-    result = deploy_data_objects(kit.tables, target)
+    result = deploy_data_objects(kit.tables, every_target)
     assert sorted(result.created) == [
         "badge",
         "hero",
@@ -153,9 +153,9 @@ def test_every_structure(target: TargetConfig, write_kit: Callable[..., Path]) -
         "orderline",
         "team",
     ]
-    assert validate_deployment(kit.tables, target).findings == ()
+    assert validate_deployment(kit.tables, every_target).findings == ()
     classes: dict[str, Any] = {getattr(cls, "__name__", ""): cls for cls in kit.tables}
-    with Session(create_engine_for_target(target)) as session:
+    with Session(create_engine_for_target(every_target)) as session:
         team = classes["Team"](name="A")
         hero = classes["Hero"](name="Ann", age=5, team=team, badges=[classes["Badge"](name="gold")])
         session.add(hero)

@@ -158,6 +158,8 @@ def test_settings_say_what_counts_for_this_datakit(
     for wrong, words in (
         ('[kits.shop]\nignore = "DK6"\n', "ignore"),
         ("[kits.shop]\nfoo = 1\n", "unknown field"),
+        ('[validation]\nselect = ["DK999"]\n', f"{settings}, section [validation]"),
+        ('[kits.shop]\nignore = ["DK999"]\n', f"{settings}, section [kits.shop]"),
     ):
         settings.write_text(wrong)
         result = run(kit, "--url", url, cwd=tmp_path)

@@ -330,7 +330,8 @@ def test_a_password_method_without_password() -> None:
         (
             '[target.a]\ntype = "postgres"\n[other]\n',
             (
-                "a settings file has an unknown section (FILE); seen: [other], [target]; expected: one of [kits], [targets], [validation];"
+                "a settings file has an unknown section (FILE); seen: [other], [target]; expected: one of [kits], [lint], [targets],"
+                " [validation];"
                 " next: correct the name or take the section out"
             ),
         ),

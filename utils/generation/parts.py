@@ -18,7 +18,7 @@ from sqlmodel_framework.utils.generation.arrays import taken, with_nulls
 from sqlmodel_framework.utils.generation.checks import RowChecks, label_of
 from sqlmodel_framework.utils.generation.hashing import Index, Key
 from sqlmodel_framework.utils.generation.keys import Digit, Spread
-from sqlmodel_framework.utils.generation.order import Reference
+from sqlmodel_framework.utils.table_order import Reference
 from sqlmodel_framework.utils.generation.values import Draw
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from sqlmodel import SQLModel
 from sqlmodel_framework.base.errors import ConfigurationError, MissingExtraError, RowsNotGeneratedError
 from sqlmodel_framework.base.models.tables import TableLike, is_table_class, table_of
 from sqlmodel_framework.engines.ddl import with_referred
-from sqlmodel_framework.utils.generation.order import Reference, order_of, references_of
+from sqlmodel_framework.utils.table_order import Reference, order_of, references_of
 from sqlmodel_framework.utils.generation.table_plan import plan_table
 from sqlmodel_framework.utils.generation.table_rows import Surroundings, TableRows
 from sqlmodel_framework.utils.tables import tables_of

@@ -14,7 +14,7 @@ from sqlmodel_framework.utils.generation.candidates import variants
 from sqlmodel_framework.utils.generation.checks import RowChecks, label_of, literals_of
 from sqlmodel_framework.utils.generation.hashing import Index, Permutation
 from sqlmodel_framework.utils.generation.keys import Digit, Spread, spread_of
-from sqlmodel_framework.utils.generation.order import Reference
+from sqlmodel_framework.utils.table_order import Reference
 from sqlmodel_framework.utils.generation.parts import (
     Distinct,
     never_held,

@@ -13,7 +13,7 @@ from sqlmodel_framework.base.models.tables import TableLike
 from sqlmodel_framework.utils.generation.checks import RowChecks, label_of
 from sqlmodel_framework.utils.generation.hashing import Index, Key
 from sqlmodel_framework.utils.generation.keys import Digit, Spread
-from sqlmodel_framework.utils.generation.order import Reference
+from sqlmodel_framework.utils.table_order import Reference
 from sqlmodel_framework.utils.generation.parts import (
     Matched,
     Part,
@@ -195,6 +195,6 @@ class PlannedReferences:
 
 
 def _references_of_parent(reference: Reference) -> Sequence[Reference]:
-    from sqlmodel_framework.utils.generation.order import references_of
+    from sqlmodel_framework.utils.table_order import references_of
 
     return references_of(reference.parent)

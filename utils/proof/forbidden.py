@@ -17,7 +17,7 @@ from sqlmodel_framework.base.models.contract import ColumnContract, Contract, co
 from sqlmodel_framework.engines.base import Capabilities, Rule
 from sqlmodel_framework.utils.proof.checked import Checked, label_of
 from sqlmodel_framework.utils.proof.comparing import shown
-from sqlmodel_framework.utils.proof.order import Link
+from sqlmodel_framework.utils.table_order import Reference
 from sqlmodel_framework.utils.proof.rows import Row, RowMaker, loosely
 
 __all__ = ["Forbidden", "NotTried", "forbidden_rows"]
@@ -30,7 +30,7 @@ _SIZED = re.compile(r"(?:CHAR|BINARY)[^()]*\((\d+)")
 class Forbidden:
     """A row that breaks one rule. `columns` break it, `part` is the constraint's name; `sent` tells of it.
 
-    `types` send values that the types of the columns would not. `link` is the foreign key that leads nowhere.
+    `types` send values that the types of the columns would not. `reference` is the foreign key that leads nowhere.
     """
 
     rule: Rule
@@ -39,7 +39,7 @@ class Forbidden:
     sent: str
     part: str | None = None
     types: Mapping[str, TypeEngine[Any]] = field(default_factory=dict)
-    link: Link | None = None
+    reference: Reference | None = None
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ def forbidden_rows(
     for column in breaker.declared.columns.values():
         if not column.computed:
             yield from _of_column(breaker, column)
-    for link in maker.links:
-        yield _orphan(breaker, link)
+    for reference in maker.references:
+        yield _orphan(breaker, reference)
     for key in dict.fromkeys((maker.contract.primary_key, *maker.contract.unique_keys)):
         if key:
             yield _duplicate(breaker, key)
@@ -141,35 +141,35 @@ def _beyond(column: ColumnContract, dialect: Dialect) -> Iterator[tuple[Rule, An
             yield "enum", _NO_MEMBER, String()
 
 
-def _orphan(breaker: Breaker, link: Link) -> Forbidden | NotTried:
-    named = link.name or ", ".join(link.columns)
+def _orphan(breaker: Breaker, reference: Reference) -> Forbidden | NotTried:
+    named = reference.name or ", ".join(reference.columns)
     table, maker = breaker.maker.table, breaker.maker
-    if not breaker.capabilities.cross_schema_foreign_keys and _crosses(table, link):
+    if not breaker.capabilities.cross_schema_foreign_keys and _crosses(table, reference):
         return NotTried("foreign key", "keys across schemas", by_nature=True)
-    if link.deferred and not breaker.capabilities.late_checks:
+    if reference.deferred and not breaker.capabilities.late_checks:
         return NotTried(
             "foreign key", f"the foreign key of {named} is looked at when a transaction is committed"
         )
-    shared = {name for other in maker.links if other != link for name in other.columns}
-    own = [name for name in link.columns if name not in shared] or list(link.columns)
+    shared = {name for other in maker.references if other != reference for name in other.columns}
+    own = [name for name in reference.columns if name not in shared] or list(reference.columns)
     row = breaker.like({})
-    taken = {tuple(map(loosely, option)) for option in maker.options[link]}
+    taken = {tuple(map(loosely, option)) for option in maker.options[reference]}
     for _ in range(100):
         if row is None:
             break
         orphan = {**row, **{name: maker.plain(name) for name in own}}
-        orphan |= {name: maker.plain(name) for name in link.columns if orphan[name] is None}
-        values = tuple(orphan[name] for name in link.columns)
-        own_key = tuple(orphan[name] for name in link.referred) if link.to_itself else None
+        orphan |= {name: maker.plain(name) for name in reference.columns if orphan[name] is None}
+        values = tuple(orphan[name] for name in reference.columns)
+        own_key = tuple(orphan[name] for name in reference.referred) if reference.is_own else None
         if None not in values and tuple(map(loosely, values)) not in taken and values != own_key:
             sent = ", ".join(map(shown, values))
-            return Forbidden("foreign key", link.columns, orphan, sent, link.name, link=link)
+            return Forbidden("foreign key", reference.columns, orphan, sent, reference.name, reference=reference)
     return NotTried("foreign key", f"no value of {named} was found that leads nowhere")
 
 
-def _crosses(table: Table, link: Link) -> bool:
+def _crosses(table: Table, reference: Reference) -> bool:
     return any(
-        constraint.referred_table.fullname == link.referred_table
+        constraint.referred_table.fullname == reference.parent.fullname
         and constraint.referred_table.schema != table.schema
         for constraint in table.foreign_key_constraints
     )

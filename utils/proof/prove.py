@@ -25,7 +25,7 @@ from sqlmodel_framework.engines.live import LiveTarget, open_target
 from sqlmodel_framework.utils.findings import Finding, Severity
 from sqlmodel_framework.utils.proof.forbidden import notes_of
 from sqlmodel_framework.utils.proof.losses import Losses
-from sqlmodel_framework.utils.proof.order import Link, Order, links_of, order_of
+from sqlmodel_framework.utils.table_order import Reference, Order, references_of, order_of
 from sqlmodel_framework.utils.proof.plain import plain_values
 from sqlmodel_framework.utils.proof.rows import Row, edges_of
 from sqlmodel_framework.utils.proof.store import NotWritableError, RowStore
@@ -36,7 +36,7 @@ __all__ = ["ProofResult", "prove_deployment"]
 
 _FEWEST_ROWS = 6
 _SPARE_PARENTS = 4
-_AHEAD = 12
+_LATE_KEYS = 12
 
 
 @dataclass(frozen=True)
@@ -148,18 +148,18 @@ class _Proof:
         for table in self.order.tables:
             self._prepare(table, scratch, there)
         least = self._least_rows()
-        ahead = self._keys_ahead()
+        late = self._late_keys()
         for name, one in self.tables.items():
-            self._step(name, lambda one=one, name=name: self._write(one, least[name], ahead))
-        for link in sorted(self.order.late, key=lambda link: (link.table, link.columns)):
+            self._step(name, lambda one=one, name=name: self._write(one, least[name], late))
+        for reference in sorted(self.order.null_first, key=lambda reference: (reference.table, reference.columns)):
             if (
-                link.table in self.tables
-                and self.tables[link.table].rows
-                and link.referred_table in self.tables
+                reference.table in self.tables
+                and self.tables[reference.table].rows
+                and reference.parent.fullname in self.tables
             ):
-                one, parent = self.tables[link.table], self.tables[link.referred_table]
+                one, parent = self.tables[reference.table], self.tables[reference.parent.fullname]
                 self._step(
-                    link.table, lambda one=one, link=link, parent=parent: one.set_late(link, parent.rows)
+                    reference.table, lambda one=one, reference=reference, parent=parent: one.set_parents(reference, parent.rows)
                 )
         self.engine.check_deferred(scratch.connection)
         for name, one in self.tables.items():
@@ -202,35 +202,35 @@ class _Proof:
             for name, one in self.tables.items()
         }
         for table in reversed(self.order.tables):
-            for link in links_of(table):
-                if link.referred_table in least and table.fullname in least and not link.to_itself:
+            for reference in references_of(table):
+                if reference.parent.fullname in least and table.fullname in least and not reference.is_own:
                     needed = least[table.fullname] + _SPARE_PARENTS
-                    least[link.referred_table] = max(least[link.referred_table], needed)
+                    least[reference.parent.fullname] = max(least[reference.parent.fullname], needed)
         return least
 
-    def _keys_ahead(self) -> dict[Link, list[tuple[Any, ...]]]:
+    def _late_keys(self) -> dict[Reference, list[tuple[Any, ...]]]:
         """Keys of rows that come after those that refer to them."""
-        ahead: dict[Link, list[tuple[Any, ...]]] = {}
-        for link in self.order.ahead:
-            parent = self.tables.get(link.referred_table)
+        late: dict[Reference, list[tuple[Any, ...]]] = {}
+        for reference in self.order.late:
+            parent = self.tables.get(reference.parent.fullname)
             if parent is None:
                 continue
-            makers = [plain_values(parent.contract.columns[name], parent.random) for name in link.referred]
-            keys = list(dict.fromkeys(tuple(next(maker, None) for maker in makers) for _ in range(_AHEAD)))
-            parent.wanted = [dict(zip(link.referred, key, strict=True)) for key in keys]
-            ahead[link] = keys
-        return ahead
+            makers = [plain_values(parent.contract.columns[name], parent.random) for name in reference.referred]
+            keys = list(dict.fromkeys(tuple(next(maker, None) for maker in makers) for _ in range(_LATE_KEYS)))
+            parent.wanted = [dict(zip(reference.referred, key, strict=True)) for key in keys]
+            late[reference] = keys
+        return late
 
-    def _write(self, one: TableProof, least: int, ahead: Mapping[Link, list[tuple[Any, ...]]]) -> None:
+    def _write(self, one: TableProof, least: int, late: Mapping[Reference, list[tuple[Any, ...]]]) -> None:
         rows: dict[str, Sequence[Row]] = {name: other.rows for name, other in self.tables.items()}
-        for link in links_of(one.table):
-            missing = not rows.get(link.referred_table) and link not in ahead and not link.to_itself
-            if missing and link not in self.order.late and not link.nullable:
-                reason = self.reasons.get(link.referred_table) or (
-                    self.tables[link.referred_table].reason if link.referred_table in self.tables else None
+        for reference in references_of(one.table):
+            missing = not rows.get(reference.parent.fullname) and reference not in late and not reference.is_own
+            if missing and reference not in self.order.null_first and not reference.nullable:
+                reason = self.reasons.get(reference.parent.fullname) or (
+                    self.tables[reference.parent.fullname].reason if reference.parent.fullname in self.tables else None
                 )
-                raise RowsNotGeneratedError(f"no rows of {link.referred_table} to refer to: {reason}")
-        one.write(least, self.order.late, rows, ahead)
+                raise RowsNotGeneratedError(f"no rows of {reference.parent.fullname} to refer to: {reason}")
+        one.write(least, self.order.null_first, rows, late)
 
 
 def _told(error: ConfigurationError) -> str:

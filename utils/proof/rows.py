@@ -15,7 +15,7 @@ from sqlalchemy.sql.visitors import iterate
 from sqlmodel_framework.base.errors import RowsNotGeneratedError
 from sqlmodel_framework.base.models.contract import ColumnContract, Contract
 from sqlmodel_framework.utils.proof.boundaries import boundary_values, fits
-from sqlmodel_framework.utils.proof.order import Link
+from sqlmodel_framework.utils.table_order import Reference
 from sqlmodel_framework.utils.proof.plain import plain_values
 
 __all__ = ["Row", "RowMaker", "edges_of", "key_columns_of", "loosely"]
@@ -100,14 +100,14 @@ def loosely(value: Any) -> Any:
 class RowMaker:
     """Makes rows of one table. `options` are the keys of the rows that each foreign key may refer to.
 
-    `late` keys stay null. `base` are values of columns that checks speak of, with which the checks hold.
+    `null_first` keys stay null. `base` are values of columns that checks speak of, with which the checks hold.
     """
 
     contract: Contract
     table: Table
-    links: Sequence[Link]
-    options: Mapping[Link, list[tuple[Any, ...]]]
-    late: set[Link]
+    references: Sequence[Reference]
+    options: Mapping[Reference, list[tuple[Any, ...]]]
+    null_first: set[Reference]
     edges: dict[str, list[Any]]
     random: Random
     base: Row = field(default_factory=dict)
@@ -115,13 +115,13 @@ class RowMaker:
     def __post_init__(self) -> None:
         self.keys = key_columns_of(self.contract, self.table)
         self.in_keys = {name for key in self.keys for name in key}
-        self.own_links = [link for link in self.links if link.to_itself and link not in self.late]
+        self.own_references = [reference for reference in self.references if reference.is_own and reference not in self.null_first]
         self.parents = sorted(
-            (link for link in self.links if link not in self.late and not link.to_itself),
-            key=lambda link: (bool(link.nullable), -len(link.columns)),
+            (reference for reference in self.references if reference not in self.null_first and not reference.is_own),
+            key=lambda reference: (bool(reference.nullable), -len(reference.columns)),
         )
-        self.linked = {name for link in (*self.parents, *self.own_links) for name in link.columns}
-        self.linked |= {name for link in self.late for name in link.nullable}
+        self.linked = {name for reference in (*self.parents, *self.own_references) for name in reference.columns}
+        self.linked |= {name for reference in self.null_first for name in reference.nullable}
         self.free = [name for name in self.edges if name not in self.linked]
         self._plain: dict[str, Iterator[Any]] = {}
         self._used: dict[tuple[str, ...], set[tuple[Any, ...]]] = {}
@@ -160,7 +160,7 @@ class RowMaker:
                 start[name] = wanted[name]
             else:
                 start[name] = self.base[name] if name in self.base else self.plain(name)
-        start |= {name: None for link in self.late for name in link.nullable}
+        start |= {name: None for reference in self.null_first for name in reference.nullable}
         start |= {name: wanted[name] for name in again}
         for attempt in range(_TRIES):
             row = dict(start)
@@ -184,40 +184,40 @@ class RowMaker:
         assigned = set(fixed)
         rest = turn + attempt - 1
         total = 1
-        for link in self.parents:
-            if link.nullable and all(name in wanted and wanted[name] is None for name in link.nullable):
-                row |= dict.fromkeys(link.nullable)
-                row |= {n: self.plain(n) for n in link.columns if n not in row}
+        for reference in self.parents:
+            if reference.nullable and all(name in wanted and wanted[name] is None for name in reference.nullable):
+                row |= dict.fromkeys(reference.nullable)
+                row |= {n: self.plain(n) for n in reference.columns if n not in row}
                 continue
             choices = [
                 option
-                for option in self.options[link]
+                for option in self.options[reference]
                 if all(
                     name not in assigned or row[name] == value
-                    for name, value in zip(link.columns, option, strict=True)
+                    for name, value in zip(reference.columns, option, strict=True)
                 )
             ]
             if not choices:
-                if not link.nullable:
+                if not reference.nullable:
                     raise RowsNotGeneratedError(
-                        f"no row of {link.referred_table} has a key for {', '.join(link.columns)}"
+                        f"no row of {reference.parent.fullname} has a key for {', '.join(reference.columns)}"
                     )
-                row |= dict.fromkeys(link.nullable)
-                row |= {n: self.plain(n) for n in link.columns if n not in row}
+                row |= dict.fromkeys(reference.nullable)
+                row |= {n: self.plain(n) for n in reference.columns if n not in row}
                 continue
             total *= len(choices)
             if attempt == 0:
                 chosen = turn % len(choices)
             else:
                 rest, chosen = divmod(rest, len(choices))
-            row |= dict(zip(link.columns, choices[chosen], strict=True))
-            assigned |= set(link.columns)
-        self._refer_to_itself(row)
+            row |= dict(zip(reference.columns, choices[chosen], strict=True))
+            assigned |= set(reference.columns)
+        self._refer_is_own(row)
         return attempt <= total
 
-    def _refer_to_itself(self, row: Row) -> None:
-        for link in self.own_links:
-            for name, referred in zip(link.columns, link.referred, strict=True):
+    def _refer_is_own(self, row: Row) -> None:
+        for reference in self.own_references:
+            for name, referred in zip(reference.columns, reference.referred, strict=True):
                 row[name] = row[referred]
 
     def _vary(self, row: Row, wanted: Mapping[str, Any], again: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -233,7 +233,7 @@ class RowMaker:
                 return clash
             pick = next((name for name in own if name not in wanted), own[0])
             row[pick] = self.plain(pick)
-            self._refer_to_itself(row)
+            self._refer_is_own(row)
         return self._clash(row, again)
 
     def _clash(self, row: Row, again: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -303,7 +303,7 @@ class RowMaker:
 
 
 def fitting_options(
-    link: Link,
+    reference: Reference,
     columns: Mapping[str, ColumnContract],
     rows: Sequence[Row],
     same: Callable[[Any], Any] = loosely,
@@ -311,9 +311,9 @@ def fitting_options(
     """The keys of a parent's rows that a foreign key of its child can hold, each once."""
     found: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     for row in rows:
-        option = tuple(row[name] for name in link.referred)
+        option = tuple(row[name] for name in reference.referred)
         if None in option:
             continue
-        if all(fits(columns[name], value) for name, value in zip(link.columns, option, strict=True)):
+        if all(fits(columns[name], value) for name, value in zip(reference.columns, option, strict=True)):
             found.setdefault(tuple(map(same, option)), option)
     return list(found.values())

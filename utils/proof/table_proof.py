@@ -19,7 +19,7 @@ from sqlmodel_framework.utils.proof.checked import Checked
 from sqlmodel_framework.utils.proof.comparing import shown
 from sqlmodel_framework.utils.proof.forbidden import Forbidden, forbidden_rows
 from sqlmodel_framework.utils.proof.losses import Losses
-from sqlmodel_framework.utils.proof.order import Link, links_of
+from sqlmodel_framework.utils.table_order import Reference, references_of
 from sqlmodel_framework.utils.proof.rows import Row, RowMaker, fitting_options, loosely
 from sqlmodel_framework.utils.proof.store import Refused, RowStore
 
@@ -58,13 +58,13 @@ class TableProof:
     def write(
         self,
         least: int,
-        late: set[Link],
+        null_first: set[Reference],
         rows_of: Mapping[str, Sequence[Row]],
-        ahead: Mapping[Link, list[tuple[Any, ...]]],
+        late: Mapping[Reference, list[tuple[Any, ...]]],
     ) -> None:
         """Write all rows and compare those that cannot stay. Raises RowsNotGeneratedError where there are none."""
         self.empty = self.store.is_empty()
-        self._make_maker(late, rows_of, ahead)
+        self._make_maker(null_first, rows_of, late)
         maker = self._ready()
         *before, last = self._rounds(maker, least)
         for rows in before:
@@ -80,19 +80,19 @@ class TableProof:
 
     def _make_maker(
         self,
-        late: set[Link],
+        null_first: set[Reference],
         rows_of: Mapping[str, Sequence[Row]],
-        ahead: Mapping[Link, list[tuple[Any, ...]]],
+        late: Mapping[Reference, list[tuple[Any, ...]]],
     ) -> None:
-        links = links_of(self.table)
+        references = references_of(self.table)
         options = {
-            link: ahead[link]
-            if link in ahead
-            else fitting_options(link, self.contract.columns, rows_of.get(link.referred_table, ()))
-            for link in links
+            reference: late[reference]
+            if reference in late
+            else fitting_options(reference, self.contract.columns, rows_of.get(reference.parent.fullname, ()))
+            for reference in references
         }
         self.maker = RowMaker(
-            self.contract, self.table, links, options, late & set(links), self.edges, self.random
+            self.contract, self.table, references, options, null_first & set(references), self.edges, self.random
         )
         if not self.contract.checks:
             return
@@ -242,29 +242,29 @@ class TableProof:
 
     # keys of circles
 
-    def set_late(self, link: Link, rows: Sequence[Row]) -> None:
+    def set_parents(self, reference: Reference, rows: Sequence[Row]) -> None:
         """Set a foreign key that was null until its parents were there, in all rows but those that stay null."""
         maker = self._ready()
-        options = fitting_options(link, self.contract.columns, rows)
+        options = fitting_options(reference, self.contract.columns, rows)
         if not options or not self.rows:
             return
         if not self.store.key:
-            self.fail(f"rows without a primary key cannot be given their {', '.join(link.columns)}")
+            self.fail(f"rows without a primary key cannot be given their {', '.join(reference.columns)}")
             return
         changed = []
         for turn, row in enumerate(self.rows[:-1] or self.rows):
             fixed = [
                 o
                 for o in options
-                if all(n in link.nullable or row[n] == v for n, v in zip(link.columns, o, strict=True))
+                if all(n in reference.nullable or row[n] == v for n, v in zip(reference.columns, o, strict=True))
             ]
             if fixed:
                 option = fixed[(turn + 1) % len(fixed)]
-                changed.append((row, {**row, **dict(zip(link.columns, option, strict=True))}))
+                changed.append((row, {**row, **dict(zip(reference.columns, option, strict=True))}))
         changed = self._allowed(maker, changed)
-        refusal = self.store.update([new for _, new in changed], link.nullable) if changed else None
+        refusal = self.store.update([new for _, new in changed], reference.nullable) if changed else None
         if refusal is not None:
-            self._blame(link.nullable[0], f"the key of a row of {link.referred_table}", refusal)
+            self._blame(reference.nullable[0], f"the key of a row of {reference.parent.fullname}", refusal)
             return
         for row, new in changed:
             row.update(new)
@@ -320,7 +320,7 @@ class TableProof:
         outcome = self.store.attempt(forbidden.row, forbidden.types, forbidden.columns)
         self.tried += 1
         if not isinstance(outcome, Refused):
-            if forbidden.link is not None and self._leads_somewhere(forbidden, forbidden.link, parents):
+            if forbidden.reference is not None and self._leads_somewhere(forbidden, forbidden.reference, parents):
                 self.fail("rows that are there have the keys that should lead nowhere")
             else:
                 self.losses.let_in(forbidden, outcome)
@@ -329,7 +329,7 @@ class TableProof:
         elif outcome.reason == "duplicate" and forbidden.rule != "duplicate":
             self.fail("a forbidden row was refused for another reason: its key was taken")
 
-    def _leads_somewhere(self, forbidden: Forbidden, link: Link, parents: Mapping[str, TableProof]) -> bool:
-        parent = parents.get(link.referred_table)
-        values = [forbidden.row[name] for name in link.columns]
-        return parent is not None and parent.store.holds(link.referred, values)
+    def _leads_somewhere(self, forbidden: Forbidden, reference: Reference, parents: Mapping[str, TableProof]) -> bool:
+        parent = parents.get(reference.parent.fullname)
+        values = [forbidden.row[name] for name in reference.columns]
+        return parent is not None and parent.store.holds(reference.referred, values)

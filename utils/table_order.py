@@ -1,4 +1,4 @@
-"""In which order tables are filled, and which foreign keys stand in the way of one."""
+"""In which order tables are filled, by generated rows and by the rows of a proof, and which foreign keys stand in the way of one."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ __all__ = ["Order", "Reference", "order_of", "references_of"]
 
 @dataclass(frozen=True)
 class Reference:
-    """A foreign key: columns of `table` whose values stand in columns of `parent`, by names."""
+    """A foreign key: columns of `table` whose values stand in columns of `parent`, by names.
+
+    `deferred`: the database looks at it at the end of a transaction only. `name` is the constraint's, if it has one.
+    """
 
     table: Table
     columns: tuple[str, ...]
     parent: Table
     referred: tuple[str, ...]
     deferred: bool
+    name: str | None = None
 
     @property
     def nullable(self) -> tuple[str, ...]:
@@ -42,9 +46,10 @@ class Reference:
 
 @dataclass
 class Order:
-    """Tables with parents first. `cut` are foreign keys that stay null, `late` those that are checked at the end only.
+    """Tables with parents first. Keys in `cut` are null when a row is written, as their parents come later.
 
-    `cycles` says of each table that cannot be filled which required keys it is caught in.
+    Parents of keys in `late` come later too: the database checks those at the end only. `cycles` says of each table that
+    cannot be filled, and is not in `tables`, which required keys it is caught in. Keys of a table to itself cut nothing.
     """
 
     tables: list[Table] = field(default_factory=list)
@@ -55,20 +60,18 @@ class Order:
 
 def references_of(table: Table) -> tuple[Reference, ...]:
     """The foreign keys of a table, sorted."""
-    return tuple(
-        sorted(map(_reference, table.foreign_key_constraints), key=lambda r: (r.columns, r.parent.fullname))
-    )
+    found = map(_reference, table.foreign_key_constraints)
+    return tuple(sorted(found, key=lambda r: (r.columns, r.parent.fullname, r.referred)))
 
 
 def _reference(constraint: ForeignKeyConstraint) -> Reference:
-    elements = constraint.elements
-    names = {column.key: column.name for column in constraint.table.columns}
     return Reference(
         table=constraint.table,
-        columns=tuple(names.get(key, key) for key in constraint.column_keys),
-        parent=elements[0].column.table,
-        referred=tuple(element.column.name for element in elements),
-        deferred=bool(constraint.deferrable) and (constraint.initially or "").upper() == "DEFERRED",
+        columns=tuple(column.name for column in constraint.columns),
+        parent=constraint.referred_table,
+        referred=tuple(element.column.name for element in constraint.elements),
+        deferred=(constraint.initially or "").upper() == "DEFERRED",
+        name=constraint.name if isinstance(constraint.name, str) else None,
     )
 
 

@@ -1,0 +1,308 @@
+"""A target's server in a container of its own: made, waited for, removed."""
+
+from __future__ import annotations
+
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from secrets import token_urlsafe
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import uuid4
+
+from pydantic import SecretStr
+
+from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError, TryAgainError
+from sqlmodel_framework.engines.container_labels import labels_of
+from sqlmodel_framework.engines.docker_engine import (
+    docker_environment,
+    docker_errors,
+    finding_docker,
+    is_loopback,
+    pull_if_absent,
+    reachable_host,
+)
+from sqlmodel_framework.engines.owned import disown, own
+
+if TYPE_CHECKING:
+    from sqlmodel_framework.config.targets import TargetConfig
+    from sqlmodel_framework.engines.database_containers import DatabaseContainer
+
+__all__ = ["Box", "ContainerServer", "Place", "point_at", "start_container", "wait_until_ready"]
+
+_DATABASE = "datakit"
+_LINES_OF_LOG = 8
+_KILLED = 137
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a server answers, and for whom."""
+
+    host: str
+    port: int
+    user: str
+    password: SecretStr
+    database: str
+
+
+class ContainerServer(ABC):
+    """One kind of database in a container; the engines' files say which."""
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    image: ClassVar[str]
+    port: ClassVar[int]
+    user: ClassVar[str]
+    login_variable: ClassVar[str]
+    """The variable that holds the password of `user`."""
+    own_variables: ClassVar[frozenset[str]]
+    """Variables that say who may connect: they are the target's own."""
+    options: ClassVar[tuple[str, ...]]
+    """The server is thrown away: it need not survive a crash."""
+    driver_error: ClassVar[type[Exception]]
+
+    @abstractmethod
+    def container(self, image: str, password: str, database: str, **arguments: Any) -> DatabaseContainer:
+        """An object of testcontainers, which is imported at this call. It asks the engine for its version."""
+
+    @abstractmethod
+    def connect(self, place: Place) -> Any:
+        """A connection of the driver, in autocommit. Raises the driver's errors, after two seconds at the latest."""
+
+    @abstractmethod
+    def is_it(self, version: str) -> bool:
+        """Whether a version is one of this kind of database."""
+
+    @abstractmethod
+    def create_database(self, connection: Any) -> str:
+        """Create a database that is held until the connection ends; drop those that nobody holds. Gives its name."""
+
+    @abstractmethod
+    def drop_database(self, connection: Any, database: str) -> None:
+        """Drop a database, whoever is connected to it."""
+
+    @abstractmethod
+    def others(self, connection: Any) -> int:
+        """How many other clients are connected to the server."""
+
+    def version(self, place: Place) -> str:
+        """Connect and ask. Raises the driver's errors."""
+        with closing(self.connect(place)) as connection, closing(connection.cursor()) as cursor:
+            cursor.execute("SELECT version()")
+            return str(cursor.fetchone()[0])
+
+
+class Box:
+    """One container, known by the name that it has before it is made."""
+
+    def __init__(self, server: ContainerServer, target: TargetConfig, name: str) -> None:
+        self.server, self.target, self.name = server, target, name
+        self.image = target.container.image or server.image
+        self.database = target.database or _DATABASE
+        self.password = SecretStr(token_urlsafe(24))
+        _refuse_own_variables(server, target)
+        environment = docker_environment()
+        with finding_docker(target.label):
+            self.container = server.container(
+                self.image,
+                self.password.get_secret_value(),
+                self.database,
+                docker_client_kw={"environment": environment},
+            )
+        self._order = {"do": "remove container", "name": name, "environment": environment}
+        self._creating = False
+        self._pid = os.getpid()
+
+    def create(self, labels: Mapping[str, str], *, owned: bool = True) -> None:
+        """Make the container. It is removed when this process ends, in whatever way, if it is `owned`."""
+        settings = self.target.container
+        client = self.container.get_docker_client()
+        pull_if_absent(client, self.container.image, self.target.label)
+        host = reachable_host(client)
+        if owned:
+            own(self.name, {**self._order, "creating": True}, self.remove)
+        with self._being_created():
+            self.container.create(
+                self.name,
+                command=[*self.server.options, *settings.start_options],
+                environment=settings.environment,
+                address="127.0.0.1" if is_loopback(host) else None,
+                host_port=self.target.port,
+                labels=labels,
+            )
+        if owned:
+            own(self.name, {**self._order, "creating": False}, self.remove)
+
+    @contextmanager
+    def _being_created(self) -> Iterator[None]:
+        """After an interrupt nobody knows whether the engine has made the container; after its answer one does."""
+        import docker
+
+        self._creating = True
+        try:
+            yield
+        except docker.errors.APIError:
+            self._creating = False
+            raise
+        self._creating = False
+
+    def remove(self) -> None:
+        """Remove the container if it is there. A forked child has no say in it."""
+        if os.getpid() != self._pid:
+            return
+        with docker_errors(self.target.label):
+            gone = self._remove_if_there() or not self._creating
+            for _ in range(20):
+                # The engine may still be at the call that was interrupted.
+                if gone:
+                    break
+                time.sleep(0.1)
+                gone = self._remove_if_there()
+        if gone:
+            disown(self.name)
+
+    def _remove_if_there(self) -> bool:
+        import docker
+
+        try:
+            self.container.get_docker_client().client.api.remove_container(self.name, force=True, v=True)
+        except docker.errors.NotFound:
+            return False
+        except docker.errors.APIError as exc:
+            if exc.status_code != 409:  # somebody else is removing it
+                raise
+        return True
+
+    def place(self) -> Place:
+        """Where the server answers, as soon as the container runs."""
+        host = reachable_host(self.container.get_docker_client()) or self.container.get_container_host_ip()
+        port = self.container._get_exposed_port(self.server.port)  # noqa: SLF001 - its neighbour waits
+        return Place(host, port, self.server.user, self.password, self.database)
+
+    def state(self) -> dict[str, Any]:
+        """The engine's word on the container: Running, ExitCode and others."""
+        wrapped = self.container.get_wrapped_container()
+        wrapped.reload()
+        state: dict[str, Any] = wrapped.attrs["State"]
+        return state
+
+    def log(self) -> str:
+        """The last lines of the container's log, without the password and what the environment was set to."""
+        text = self.container.get_wrapped_container().logs(tail=_LINES_OF_LOG).decode(errors="replace")
+        for value in (self.password.get_secret_value(), *self.target.container.environment.values()):
+            text = text.replace(value, "***") if len(value) > 5 else text
+        lines = [" ".join(line.split())[:200] for line in text.splitlines()]
+        return " | ".join(line for line in lines if line) or "empty"
+
+    def close(self) -> None:
+        """Let go of the connections to the engine."""
+        self.container.get_docker_client().client.close()
+
+
+def start_container(target: TargetConfig, server: ContainerServer) -> None:
+    """Start a container for the target, wait until its server answers, and point the target at it.
+
+    The container ends with the target, at the latest with the process, however that ends. Raises ConfigurationError,
+    DeploymentError or TryAgainError.
+    """
+    if target.container.reuse:
+        from sqlmodel_framework.engines.reused_containers import join_container
+
+        join_container(target, server)
+        return
+    box = Box(server, target, f"datakit-{server.kind}-{uuid4().hex[:12]}")
+    target.on_close(box.close)
+    target.on_close(box.remove)
+    with docker_errors(target.label):
+        box.create(labels_of(server.kind))
+        box.container.begin()
+        place = wait_until_ready(box)
+    point_at(target, place)
+
+
+def point_at(target: TargetConfig, place: Place) -> None:
+    """Let the target's fields say where its server is, until the target ends."""
+    target.point_at(
+        host=place.host,
+        port=place.port,
+        user=place.user,
+        password=place.password,
+        database=place.database,
+    )
+
+
+def wait_until_ready(box: Box) -> Place:
+    """Wait until a query of the target's user succeeds twice in a row. Raises DeploymentError, or TryAgainError at the deadline."""
+    end = time.monotonic() + box.target.container.deadline
+    place, answers, seen = None, 0, "it did not get a port"
+    while answers < 2:
+        state = box.state()
+        if not state["Running"]:
+            raise _exited(box, state)
+        if time.monotonic() > end:
+            raise _too_late(box, seen)
+        try:
+            place = place or box.place()
+            version = box.server.version(place)
+            answers += 1
+        except (ConnectionError, box.server.driver_error) as exc:
+            answers, seen = 0, " ".join(str(exc).split())[:300]
+            time.sleep(0.1)
+            continue
+        if not box.server.is_it(version):
+            raise _another_database(box, version)
+    assert place is not None
+    return place
+
+
+def _exited(box: Box, state: Mapping[str, Any]) -> DatakitError:
+    code = state["ExitCode"]
+    killed = code == _KILLED
+    # By itself it would end in the same way again; killed from outside, or for want of memory, it need not.
+    return (TryAgainError if killed else DeploymentError)(
+        f"the container of {box.server.name} {'was killed' if killed else 'ended'} before it was ready",
+        where=box.target.label,
+        seen=f"image {box.image}, exit code {code}{_out_of_memory(state)}; its log ends with: {box.log()}",
+        expected=f"a server of {box.server.name}",
+        next_step="try again"
+        if killed
+        else "correct image, environment or start_options, or free disk space",
+    )
+
+
+def _out_of_memory(state: Mapping[str, Any]) -> str:
+    return ", out of memory" if state.get("OOMKilled") else ""
+
+
+def _too_late(box: Box, seen: str) -> TryAgainError:
+    return TryAgainError(
+        f"the container of {box.server.name} did not get ready in time",
+        where=box.target.label,
+        seen=f"image {box.image}, {seen}; its log ends with: {box.log()}",
+        expected=f"an answer of {box.server.name} within {box.target.container.deadline:g} s",
+        next_step=f"try again with a longer deadline=, or check that the image is one of {box.server.name}",
+    )
+
+
+def _another_database(box: Box, version: str) -> DeploymentError:
+    return DeploymentError(
+        "a container holds another database",
+        where=box.target.label,
+        seen=f"image {box.image}, {version[:100]}; its log ends with: {box.log()}",
+        expected=box.server.name,
+        next_step=f"name an image of {box.server.name} with image=",
+    )
+
+
+def _refuse_own_variables(server: ContainerServer, target: TargetConfig) -> None:
+    taken = sorted(server.own_variables & target.container.environment.keys())
+    if taken:
+        raise ConfigurationError(
+            "a container target sets these variables itself",
+            where=target.label,
+            seen=", ".join(taken),
+            next_step="leave them out of environment; name the database with database=",
+        )

@@ -1,0 +1,91 @@
+"""PostgreSQL in a container."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import uuid4
+
+import psycopg2
+from psycopg2 import sql
+
+from sqlmodel_framework.engines.containers import ContainerServer, Place
+
+if TYPE_CHECKING:
+    from sqlmodel_framework.engines.database_containers import DatabaseContainer
+
+__all__ = ["PostgresServer"]
+
+_OURS = "SELECT datname FROM pg_catalog.pg_database WHERE datname LIKE 'datakit\\_run\\_%'"
+_OTHERS = """
+SELECT count(*) FROM pg_catalog.pg_stat_activity
+WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()
+"""
+
+
+class PostgresServer(ContainerServer):
+    """PostgreSQL. A database is held by an advisory lock, which ends with the session."""
+
+    kind = "postgres"
+    name = "PostgreSQL"
+    image = "postgres:15.8"
+    port = 5432
+    user = "postgres"
+    login_variable = "POSTGRES_PASSWORD"
+    own_variables = frozenset({"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "POSTGRES_PASSWORD_FILE"})
+    options: ClassVar[tuple[str, ...]] = tuple(
+        word
+        for setting in (
+            "fsync=off",
+            "synchronous_commit=off",
+            "full_page_writes=off",
+            "max_locks_per_transaction=1024",
+        )
+        for word in ("-c", setting)
+    )
+    driver_error = psycopg2.Error
+
+    def container(self, image: str, password: str, database: str, **arguments: Any) -> DatabaseContainer:
+        from sqlmodel_framework.engines.database_containers import PostgreSQLContainer
+
+        return PostgreSQLContainer(image, username=self.user, password=password, dbname=database, **arguments)
+
+    def connect(self, place: Place) -> Any:
+        connection = psycopg2.connect(
+            host=place.host,
+            port=place.port,
+            user=place.user,
+            password=place.password.get_secret_value(),
+            dbname=place.database,
+            connect_timeout=2,
+            application_name="datakit",
+        )
+        connection.autocommit = True
+        return connection
+
+    def is_it(self, version: str) -> bool:
+        return version.startswith("PostgreSQL")
+
+    def create_database(self, connection: Any) -> str:
+        name = f"datakit_run_{uuid4().hex[:12]}"
+        with connection.cursor() as cursor:
+            cursor.execute(_OURS)
+            for (abandoned,) in cursor.fetchall():
+                cursor.execute("SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtext(%s))", [abandoned])
+                if cursor.fetchone()[0]:
+                    self.drop_database(connection, abandoned)
+                    cursor.execute(
+                        "SELECT pg_catalog.pg_advisory_unlock(pg_catalog.hashtext(%s))", [abandoned]
+                    )
+            cursor.execute("SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtext(%s))", [name])
+            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return name
+
+    def drop_database(self, connection: Any, database: str) -> None:
+        statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database))
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+
+    def others(self, connection: Any) -> int:
+        with connection.cursor() as cursor:
+            cursor.execute(_OTHERS)
+            return int(cursor.fetchone()[0])

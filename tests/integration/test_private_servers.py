@@ -1,0 +1,168 @@
+"""Private servers from installed programs: the road, and that nothing is left of a process that is killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sqlmodel_framework import (
+    ConfigurationError,
+    DeploymentError,
+    TargetConfig,
+    create_custom_target,
+    create_engine_for_target,
+    deploy_data_objects,
+    get_target_config,
+    load_datakit,
+    validate_deployment,
+)
+from sqlmodel_framework.engines import private_servers
+from sqlmodel_framework.engines.live import open_target
+from sqlmodel_framework.engines.owner_watch import end_server
+
+KINDS = [
+    pytest.param("postgres", marks=pytest.mark.postgres),
+    pytest.param("mysql", marks=pytest.mark.mysql),
+]
+KILLED = """
+import os, sys
+from sqlmodel_framework import create_custom_target, create_engine_for_target
+target = create_custom_target(sys.argv[1], conn_method="private")
+create_engine_for_target(target)
+print(target.socket, flush=True)
+os.kill(os.getpid(), int(sys.argv[2]))
+input()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _programs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith(("DATAKIT_POSTGRES_LOCAL", "DATAKIT_MYSQL_LOCAL")):
+            monkeypatch.delenv(name)
+    kind = request.node.callspec.params.get("kind") if hasattr(request.node, "callspec") else None
+    installed = {
+        "postgres": Path("/usr/lib/postgresql").exists() or shutil.which("initdb"),
+        "mysql": shutil.which("mariadbd") or shutil.which("mysqld"),
+        None: True,
+    }
+    if not installed[kind]:
+        pytest.skip(f"no server of {kind} is installed")
+
+
+def folder_of(target: TargetConfig) -> Path:
+    socket = Path(str(target.socket))
+    return socket if socket.is_dir() else socket.parent
+
+
+def processes_of(folder: Path) -> list[str]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        words = entry.read_bytes().decode(errors="replace") if entry.exists() else ""
+        if str(folder) in words:
+            found.append(words.replace("\0", " "))
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_deploy_and_validate_on_a_private_server(kind: str) -> None:
+    tables = load_datakit("sqlmodel_framework.datakits.bronze_pagila").tables
+    with get_target_config(f"{kind}_local", {"conn_method": "private"}) as target:
+        deploy_data_objects(tables, target)
+        assert validate_deployment(tables, target).findings == ()
+        folder = folder_of(target)
+        assert processes_of(folder)
+        assert folder.stat().st_mode & 0o077 == 0
+        assert target.label == f"target {kind}_local, {kind} private"
+    assert not folder.exists()
+    assert processes_of(folder) == []
+    assert (target.socket, target.user, target.database) == (None, None, None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_targets_are_two_servers_and_the_database_has_the_name_given(kind: str) -> None:
+    with (
+        create_custom_target(kind, 'a "b`', conn_method="private") as first,
+        create_custom_target(kind, conn_method="private") as second,
+    ):
+        names = []
+        for target in (first, second):
+            query = "SELECT current_database()" if kind == "postgres" else "SELECT database()"
+            with create_engine_for_target(target).connect() as connection:
+                names.append(connection.exec_driver_sql(query).scalar_one())
+        assert names == ['a "b`', "datakit"]
+        assert first.socket != second.socket
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda one: one.name)
+def test_a_process_that_is_killed_leaves_no_server(kind: str, number: signal.Signals) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, kind, str(int(number))],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        timeout=120,
+    )
+    folder = Path(done.stdout.strip())
+    folder = folder.parent if kind == "mysql" else folder
+    assert folder.name.startswith("datakit-own-"), done.stderr
+    end = time.monotonic() + 20
+    while (folder.exists() or processes_of(folder)) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not folder.exists()
+    assert processes_of(folder) == []
+
+
+def test_a_server_that_does_not_start_is_said_with_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wrong(private_servers.PrivatePostgres):
+        def command(self) -> Any:
+            return [*super().command(), "-c", "no_such_setting=1"]
+
+    target = create_custom_target("postgres", conn_method="private")
+    with pytest.raises(DeploymentError) as caught:
+        private_servers.start_private(target, Wrong)
+    target.close()
+    assert "a private PostgreSQL did not start (target custom, postgres private)" in str(caught.value)
+    assert 'unrecognized configuration parameter "no_such_setting"' in str(caught.value)
+
+
+def test_programs_that_are_not_installed_are_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"no no-such-program on PATH.*postgres_embedded"):
+        private_servers._postgres_program("no-such-program")
+
+
+def test_a_process_of_somebody_else_is_not_ended(tmp_path: Path) -> None:
+    """After a restart the number may be another process's."""
+    folder = tmp_path / "datakit-own-x"
+    folder.mkdir()
+    with subprocess.Popen(["sleep", "60"]) as other:
+        end_server(other.pid, folder, signal.SIGQUIT)
+        assert other.poll() is None
+        other.kill()
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("field", ["host", "port", "user", "password", "socket", "image"])
+def test_fields_that_would_be_ignored_are_refused(field: str) -> None:
+    given: dict[str, Any] = {field: 5 if field == "port" else "x"}
+    with pytest.raises(ConfigurationError, match=f"does not use these fields.*seen: {field};"):
+        create_custom_target("postgres", conn_method="private", **given)
+
+
+def test_a_private_server_is_closed_twice() -> None:
+    target = create_custom_target("postgres", conn_method="private")
+    if not Path("/usr/lib/postgresql").exists() and not shutil.which("initdb"):
+        pytest.skip("no server of postgres is installed")
+    open_target(target)
+    target.close()
+    target.close()
