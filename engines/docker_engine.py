@@ -65,6 +65,7 @@ def finding_docker(where: str | None) -> Iterator[None]:
     except ImportError as exc:
         raise MissingExtraError("testing", needed_for="a container target") from exc
     try:
+        _try_socket(docker_environment().get("DOCKER_HOST", "unix:///var/run/docker.sock"))
         yield
     except (docker.errors.DockerException, OSError) as exc:
         raise ConfigurationError(
@@ -73,6 +74,15 @@ def finding_docker(where: str | None) -> Iterator[None]:
             seen=f"{docker_environment().get('DOCKER_HOST', 'no DOCKER_HOST')}: {_words_of(exc)}",
             next_step=f"start one, or set DOCKER_HOST to its address; {_WITHOUT}",
         ) from exc
+
+
+def _try_socket(address: str) -> None:
+    """Raise OSError where nobody listens on the socket: docker's own client would never close the one it tried."""
+    scheme, _, path = address.partition("://")
+    if "unix" in scheme and hasattr(socket, "AF_UNIX"):
+        with socket.socket(socket.AF_UNIX) as tried:
+            tried.settimeout(10)
+            tried.connect(path)
 
 
 def connect_docker(where: str | None = None) -> DockerClient:

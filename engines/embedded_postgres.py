@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import atexit
 import shutil
+import signal
+import tempfile
 import threading
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -14,7 +17,7 @@ import psycopg2
 from psycopg2 import sql
 
 from sqlmodel_framework.base.errors import DeploymentError, MissingExtraError
-from sqlmodel_framework.engines.embedded_leftovers import end_abandoned, new_home
+from sqlmodel_framework.engines.owned import own
 
 if TYPE_CHECKING:
     from sqlmodel_framework.config.targets import TargetConfig
@@ -38,8 +41,7 @@ _server: Any = None
 def create_private_database(target: TargetConfig) -> None:
     """Start the server if it is not up, create a database for the target and point the target at it.
 
-    The database is dropped when the target ends, the server stops when the process does. Servers of processes that were
-    killed are ended first.
+    The database is dropped when the target ends, the server stops when the process does, however that ends.
     """
     folder = _server_folder()
     name = f"datakit_{uuid4().hex[:12]}"
@@ -62,16 +64,18 @@ def _server_folder() -> str:
 
 
 def _start() -> Any:
-    home = new_home()
+    home = Path(tempfile.mkdtemp(prefix="datakit-pg-"))
     # Registered before the server's own cleanup, so it runs after that.
     atexit.register(shutil.rmtree, home, ignore_errors=True)
+    order = {"do": "end server", "pid": None, "folder": str(home), "signal": int(signal.SIGQUIT)}
+    _own(home, order)
     server = _new_server(home)
-    end_abandoned()
     try:
         server.ensure_pgdata_inited()
         with (home / "data" / "postgresql.conf").open("a", encoding="utf-8") as settings:
             settings.write(_SETTINGS)
         server.start()
+        _own(home, {**order, "pid": server.get_postmaster_info().pid})
     except Exception as exc:
         raise DeploymentError(
             "the embedded PostgreSQL did not start",
@@ -80,6 +84,11 @@ def _start() -> Any:
             next_step="use postgres_local, or set TMPDIR to a folder with a short path that allows execution",
         ) from exc
     return server
+
+
+def _own(home: Path, order: Mapping[str, object]) -> None:
+    """Have the server ended when this process is killed; at its own end the wheel does it."""
+    own(str(home), order, lambda: None)
 
 
 def _new_server(home: Path) -> Any:

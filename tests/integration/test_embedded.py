@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL after a process that was killed: ended by the next one, and never while its owner lives."""
+"""The embedded PostgreSQL ends with its process, however that ends, and never while its owner lives."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-
-from sqlmodel_framework.engines.embedded_leftovers import end_abandoned, new_home
 
 pytestmark = [
     pytest.mark.postgres,
@@ -29,16 +27,16 @@ with create_engine_for_target(target).connect() as connection:
 """
 
 
-FORKING = """
-import os, time
-from sqlmodel_framework.engines.embedded_leftovers import new_home
-print(new_home())
-child = os.fork()
-if not child:
-    time.sleep(600)
-print(child, flush=True)
-os.kill(os.getpid(), 9)
-"""
+FORKING = SERVER.replace(
+    "    input()",
+    """
+    import os, time
+    child = os.fork()
+    if not child:
+        time.sleep(600)
+    print(child, flush=True)
+    input()""",
+)
 
 
 @pytest.fixture
@@ -52,10 +50,10 @@ def temp(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 
 
 @contextmanager
-def server(temp: Path) -> Iterator[tuple[subprocess.Popen[str], Path, int]]:
+def server(temp: Path, program: str = SERVER) -> Iterator[tuple[subprocess.Popen[str], Path, int]]:
     """A process with its server: its data folder and the server's process id."""
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVER],
+        [sys.executable, "-c", program],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -83,86 +81,39 @@ def runs(pid: int) -> bool:
     return status.exists() and status.read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] != "Z"
 
 
-def test_the_server_of_a_killed_process_is_ended_by_the_next_one(temp: Path) -> None:
+def gone(pid: int, folder: Path) -> bool:
+    """Whether both are gone within ten seconds."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end and (runs(pid) or folder.exists()):
+        time.sleep(0.05)
+    return not runs(pid) and not folder.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_the_server_of_a_killed_process_is_ended(temp: Path, number: int) -> None:
     with server(temp) as (killed, data, pid):
-        os.kill(killed.pid, signal.SIGKILL)
+        assert runs(pid)
+        os.kill(killed.pid, number)
         killed.wait()
-        assert runs(pid)
-        assert data.exists()
-        with server(temp) as (_, other, other_pid):
-            assert not runs(pid)
-            assert not data.parent.exists()
-            assert runs(other_pid)
-            assert other.exists()
+        assert gone(pid, data.parent)
 
 
-def test_the_server_of_a_living_process_stays(temp: Path) -> None:
+def test_the_server_ends_with_its_process(temp: Path) -> None:
     with server(temp) as (living, data, pid):
-        end_abandoned()
-        assert living.poll() is None
-        assert runs(pid)
-        assert (data / "postmaster.pid").exists()
         assert living.stdin
         living.stdin.write("\n")
         living.stdin.flush()
         assert living.wait(timeout=30) == 0
-        assert not data.exists()
+        assert gone(pid, data.parent)
 
 
-def test_a_process_of_the_same_number_is_not_the_server(temp: Path) -> None:
-    home = temp / "datakit-pg-old"
-    (home / "data").mkdir(parents=True)
-    (home / "owner").touch()
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as another:
-        (home / "data" / "postmaster.pid").write_text(f"{another.pid}\n{home}/data\n", encoding="utf-8")
-        end_abandoned()
-        assert another.poll() is None
-        assert not home.exists()
-
-
-def test_what_is_not_known_to_be_abandoned_stays(temp: Path) -> None:
-    without_owner = temp / "datakit-pg-nobody"
-    without_owner.mkdir()
-    elsewhere = temp / "elsewhere"
-    elsewhere.mkdir()
-    (elsewhere / "owner").touch()
-    (temp / "datakit-pg-link").symlink_to(elsewhere)
-    (temp / "datakit-pg-file").touch()
-    broken = temp / "datakit-pg-broken"
-    (broken / "data").mkdir(parents=True)
-    (broken / "owner").touch()
-    (broken / "data" / "postmaster.pid").write_text("no number\n", encoding="utf-8")
-    own = new_home()
-    end_abandoned()
-    names = {entry.name for entry in temp.iterdir()}
-    assert names == {
-        "datakit-pg-nobody",
-        "datakit-pg-link",
-        "datakit-pg-file",
-        "datakit-pg-broken",
-        "elsewhere",
-        own.name,
-    }
-
-
-def test_a_forked_child_of_a_killed_process_keeps_its_folder(temp: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", FORKING], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        home, child = Path(process.stdout.readline().strip()), int(process.stdout.readline())
-    end_abandoned()
-    assert home.exists()
-    os.kill(child, signal.SIGKILL)
-    while runs(child):
-        pass
-    end_abandoned()
-    assert not home.exists()
-
-
-def test_looking_for_what_is_abandoned_is_fast(temp: Path) -> None:
-    for number in range(2000):
-        (temp / f"other-{number}").touch()
-    homes = [new_home() for _ in range(20)]
-    started = time.perf_counter()
-    end_abandoned()
-    assert time.perf_counter() - started < 1
-    assert all(home.exists() for home in homes)
+def test_a_forked_child_that_is_killed_leaves_the_server_to_its_parent(temp: Path) -> None:
+    with server(temp, FORKING) as (parent, data, pid):
+        assert parent.stdout
+        child = int(parent.stdout.readline())
+        os.kill(child, signal.SIGKILL)
+        time.sleep(1)
+        assert runs(pid)
+        os.kill(parent.pid, signal.SIGKILL)
+        parent.wait()
+        assert gone(pid, data.parent)
