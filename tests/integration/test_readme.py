@@ -28,7 +28,9 @@ def test_the_first_screen_is_two_commands_and_ci_runs_them() -> None:
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("command", COMMANDS[2:])
-def test_a_command_of_the_readme(command: str, tmp_path: Path) -> None:
+def test_a_command_of_the_readme(command: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if "_container" in command:
+        request.getfixturevalue("docker_engine")
     ((name, source),) = re.findall(r"```python file=(\S+)\n(.*?)```", README, re.DOTALL)
     path = tmp_path / name
     path.parent.mkdir(parents=True)
