@@ -89,11 +89,15 @@ def read_validation_settings(kit: str, start: Path | None = None) -> ValidationS
 
 @dataclass(frozen=True)
 class LintSettings:
-    """What a settings file says about lint; see `Rules` for `select` and `ignore`. `databases` are target types."""
+    """What a settings file says about lint; see `Rules` for `select` and `ignore`. `databases` are target types.
+
+    `sections` says for each entry of these two in which file and section it stands.
+    """
 
     databases: tuple[str, ...] = ()
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    sections: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 def read_lint_settings(kit: str, start: Path | None = None) -> LintSettings:
@@ -104,16 +108,17 @@ def read_lint_settings(kit: str, start: Path | None = None) -> LintSettings:
     general = _lint_fields(nearest_section("lint", start), "lint")
     kits = nearest_section("kits", start)
     kit_fields = {} if kits is None else kits[1].get(kit, {})
-    own: dict[str, tuple[str, ...]] = {}
+    own: dict[str, Any] = {}
     if kits is not None and isinstance(kit_fields, dict) and "lint" in kit_fields:
         own = _lint_fields(
             (kits[0], _table(kits[0], kit_fields["lint"], "kits", kit, "lint")), "kits", kit, "lint"
         )
     ignore = (*general.get("ignore", ()), *own.get("ignore", ()))
-    return LintSettings(**{**general, **own, "ignore": ignore})
+    sections = {**general.get("sections", {}), **own.get("sections", {})}
+    return LintSettings(**{**general, **own, "ignore": ignore, "sections": sections})
 
 
-def _lint_fields(section: tuple[Path, Mapping[str, Any]] | None, *names: str) -> dict[str, tuple[str, ...]]:
+def _lint_fields(section: tuple[Path, Mapping[str, Any]] | None, *names: str) -> dict[str, Any]:
     if section is None:
         return {}
     path, fields = section
@@ -135,7 +140,11 @@ def _lint_fields(section: tuple[Path, Mapping[str, Any]] | None, *names: str) ->
                 seen=_type_of(value),
                 expected="a list of texts",
             )
-    return {name: tuple(value) for name, value in fields.items()}
+    entries = (*fields.get("select", ()), *fields.get("ignore", ()))
+    return {
+        **{name: tuple(value) for name, value in fields.items()},
+        "sections": dict.fromkeys(entries, where),
+    }
 
 
 def _without_lint(fields: Any) -> Any:

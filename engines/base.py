@@ -112,11 +112,15 @@ class Created:
 
 @dataclass(frozen=True)
 class Scratch:
-    """A scratch place: a connection to it, and where the tables stand there. `note` says what this kind of place cannot show."""
+    """A scratch place: a connection to it, and where the tables stand there. `note` says what this kind of place cannot show.
+
+    `closed` are tables in which no row may be tried, with the reason.
+    """
 
     connection: Connection
     places: Places
     note: str | None = None
+    closed: Mapping[TableKey, str] = field(default_factory=dict)
 
 
 class TargetEngine(ABC):

@@ -51,6 +51,18 @@ _SAFE_NUMBERS = (
     " 1828 1830 1831 1836 1901 3730 3734 3756 3780 3813 3820 4025"
 )
 _SAFE_SENTENCES = {*map(int, _SAFE_NUMBERS.split()), *range(2000, 3000)}
+# What stands for sentences that may hold the value of a row.
+_OWN_WORDS = {
+    1366: "a character that the column's character set does not have, or a value of another type",
+    1300: "a character that the connection's character set does not have",
+    1441: "a time beyond the range of the type",
+    1406: "the value is too long for the column",
+    1264: "the number is beyond the range of the column",
+    1265: "the value does not fit the column",
+    1292: "no value of the column's type",
+    3988: "a character that the column's character set does not have",
+    1062: "the key is there already",
+}
 _LOCK_WAIT = 10
 _NEXT_STEPS = {
     1044: "ask for the right to use this database",
@@ -139,7 +151,7 @@ class MySQLEngine(TargetEngine):
     def translate(self, exc: BaseException, where: str) -> DatakitError:
         number = _number_of(exc)
         sentence = str(exc.args[1]) if len(exc.args) > 1 and not self.quotes_rows(exc) else ""
-        seen = f"error {number} {sentence}".strip()
+        seen = f"error {number} {sentence or _OWN_WORDS.get(number, '')}".strip()
         next_step = _NEXT_STEPS.get(number)
         if number in _TRY_AGAIN or (number == 0 and isinstance(exc, pymysql.InterfaceError)):
             return TryAgainError(

@@ -2,6 +2,7 @@
 
 MyISAM keeps no savepoints and no rollback, so nothing is written beside the rows of others. The copies are what
 SHOW CREATE TABLE prints: engine, character sets, types and foreign keys are those of the target. Triggers are not copied.
+A copy that would write outside of its scratch database is not made: MERGE, FEDERATED and the like keep rows elsewhere.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sqlmodel_framework.engines.base import Scratch
 from sqlmodel_framework.engines.ddl import plain_dialect
 from sqlmodel_framework.engines.mysql_catalogue import Physical, default_collations
 from sqlmodel_framework.engines.mysql_shadow import SHADOW_PREFIX, Plan, error_number, scratch_session
-from sqlmodel_framework.engines.reading import Places
+from sqlmodel_framework.engines.reading import Places, TableKey
 
 __all__ = ["make_rehearsal"]
 
@@ -28,6 +29,23 @@ _REFERENCES = re.compile(
     r"^(?P<key>  CONSTRAINT .*? REFERENCES )(?P<table>`(?:[^`]|``)+`(?:\.`(?:[^`]|``)+`)?)", re.MULTILINE
 )
 _NAME = re.compile(r"`((?:[^`]|``)+)`")
+_ENGINE = re.compile(r"^\).*?\bENGINE=(?P<engine>\w+)", re.MULTILINE)
+_OWN_ROWS = {
+    *(
+        "archive",
+        "aria",
+        "blackhole",
+        "columnstore",
+        "csv",
+        "innodb",
+        "memory",
+        "myisam",
+        "ndbcluster",
+        "rocksdb",
+    ),
+    "tokudb",
+}
+_NUMBERED = re.compile(r"^  (?P<column>`(?:[^`]|``)+`) .*\bnextval\(", re.MULTILINE)
 
 
 @contextmanager
@@ -41,6 +59,13 @@ def make_rehearsal(engine: Engine, connection: Connection, tables: Sequence[Tabl
     with scratch_session(engine, connection) as (scratch, plan):
         scratch.exec_driver_sql("SET SESSION lock_wait_timeout = 10")
         printed = _print_all(scratch, wanted)
+        closed: dict[TableKey, str] = {}
+        for table in tables:
+            place = (table.schema or default, table.name)
+            why = _writes_elsewhere(printed[place], table) if place in printed else None
+            if why is not None:
+                closed[table.schema, table.name] = why
+                del printed[place]
         places = _create(
             scratch, plan, [default, *sorted({schema for schema, _ in (*wanted, *printed)} - {default})]
         )
@@ -48,7 +73,20 @@ def make_rehearsal(engine: Engine, connection: Connection, tables: Sequence[Tabl
         schemas: dict[str | None, str | None] = {None: places[default]}
         schemas.update(places)
         scratch.commit()
-        yield Scratch(scratch, Places(schemas))
+        yield Scratch(scratch, Places(schemas), closed=closed)
+
+
+def _writes_elsewhere(printed: str, table: Table) -> str | None:
+    """Why a row in a copy would change something outside of the scratch place; None where it would not."""
+    engine = _ENGINE.search(printed)
+    if engine is not None and engine["engine"].lower() not in _OWN_ROWS:
+        return f"a copy of a table of the engine {engine['engine']} would not keep its rows to itself"
+    columns = [_physical(found["column"], "")[1] for found in _NUMBERED.finditer(printed)]
+    known = {column.name for column in table.columns}
+    extra = [column for column in columns if column not in known]
+    if extra:
+        return f"a row would advance the sequence of {', '.join(extra)}, which the class does not have"
+    return None
 
 
 def _print_all(scratch: Connection, wanted: Sequence[Physical]) -> dict[Physical, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,7 @@ from sqlmodel_framework.engines.embedded_postgres import create_private_database
 from sqlmodel_framework.engines.postgres_container import PostgresServer
 from sqlmodel_framework.engines.postgres_mending import PostgresMending
 from sqlmodel_framework.engines.postgres_reading import read_tables
+from sqlmodel_framework.engines.postgres_rehearsal import make_rehearsal
 from sqlmodel_framework.engines.postgres_shadow import scratch_place, search_only, spelled_again
 from sqlmodel_framework.engines.reading import Places, Reading, TableKey
 
@@ -317,16 +318,11 @@ class PostgresEngine(TargetEngine):
 
     # proving
 
-    @contextmanager
     def rehearsal(
         self, live: LiveTarget, connection: Connection, tables: Sequence[Table]
-    ) -> Iterator[Scratch]:
-        """Use a transaction on the target that is rolled back."""
-        connection.execute(_WAIT_FOR_LOCKS)
-        try:
-            yield Scratch(connection, Places(live.places(connection, tables)))
-        finally:
-            connection.rollback()
+    ) -> AbstractContextManager[Scratch]:
+        """Use the tables themselves; see `postgres_rehearsal`."""
+        return make_rehearsal(connection, tables, Places(live.places(connection, tables)), _WAIT_FOR_LOCKS)
 
     def why_refused(self, exc: BaseException) -> Refusal:
         assert isinstance(exc, psycopg2.Error)

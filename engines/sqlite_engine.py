@@ -6,7 +6,7 @@ import os
 import sqlite3
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -19,7 +19,12 @@ from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.exc import SAWarning
 from sqlalchemy.schema import sort_tables
 
-from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError, TryAgainError
+from sqlmodel_framework.base.errors import (
+    ConfigurationError,
+    DatakitError,
+    DeploymentError,
+    TryAgainError,
+)
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.base import Capabilities, Refusal, Scratch, TargetEngine
 from sqlmodel_framework.engines.column_facts import ColumnFacts
@@ -27,6 +32,7 @@ from sqlmodel_framework.engines.ddl import SchemaMap, Statement, schemas_of
 from sqlmodel_framework.engines.reading import Places, Reading, TableKey
 from sqlmodel_framework.engines.sqlite_mending import SQLiteMending
 from sqlmodel_framework.engines.sqlite_reading import read_tables
+from sqlmodel_framework.engines.sqlite_rehearsal import make_rehearsal
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -220,19 +226,11 @@ class SQLiteEngine(TargetEngine):
 
     # proving
 
-    @contextmanager
     def rehearsal(
         self, live: LiveTarget, connection: Connection, tables: Sequence[Table]
-    ) -> Iterator[Scratch]:
-        """Use a transaction on the target that is rolled back; changed pages stay in memory, so the file keeps its bytes."""
-        if not connection.in_transaction():
-            connection.begin()
-        connection.exec_driver_sql("PRAGMA cache_spill = OFF")
-        try:
-            yield Scratch(connection, Places(live.places(connection, tables)))
-        finally:
-            connection.rollback()
-            connection.exec_driver_sql("PRAGMA cache_spill = ON")
+    ) -> AbstractContextManager[Scratch]:
+        """Use the tables themselves; see `sqlite_rehearsal`."""
+        return make_rehearsal(connection, Places(live.places(connection, tables)))
 
     def why_refused(self, exc: BaseException) -> Refusal:
         code = getattr(exc, "sqlite_errorname", None)

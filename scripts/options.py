@@ -197,8 +197,11 @@ def lint_by_settings(
     from sqlmodel_framework.config.settings import read_lint_settings
     from sqlmodel_framework.utils.discovery import Datakit, name_of_datakit
     from sqlmodel_framework.utils.linting import lint_datakit
+    from sqlmodel_framework.utils.rules import refuse_unknown
 
     settings = read_lint_settings(kit.name if isinstance(kit, Datakit) else name_of_datakit(kit))
+    for entry, where in settings.sections.items():
+        refuse_unknown(entry, where, lint=True)
     return lint_datakit(
         kit,
         databases=databases or settings.databases,

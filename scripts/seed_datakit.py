@@ -97,7 +97,7 @@ def seed(
     with progress(f"reading {path}", quiet=silent):
         kit = load_datakit(path)
     with progress(f"seeding {', '.join(chosen.name for chosen in targets)} with {kit.name}", quiet=silent):
-        seedings = [_seed_one(kit, chosen, rows, seed_number) for chosen in targets]
+        seedings = [_seed_one(kit, str(path), chosen, rows, seed_number) for chosen in targets]
     shown = [seeding for seeding in seedings if seeding.exit_code or not quiet]
     if output_format is OutputFormat.json:
         print_or_write([json.dumps(_document(kit, shown), indent=2)], output)
@@ -128,13 +128,13 @@ def _check(rows: int, output_format: OutputFormat) -> None:
         raise ConfigurationError("unknown format", seen=output_format.value, expected="text or json")
 
 
-def _seed_one(kit: Datakit, target: TargetConfig, rows: int, seed_number: int) -> _Seeding:
+def _seed_one(kit: Datakit, path: str, target: TargetConfig, rows: int, seed_number: int) -> _Seeding:
     from sqlmodel_framework.base.errors import DatakitError
     from sqlmodel_framework.utils.seeding import seed_tables
 
     seeding = _Seeding(target)
     try:
-        seeding.result = seed_tables(kit.tables, target, rows, seed_number)
+        seeding.result = seed_tables(kit.tables, target, rows, seed_number, kit=path)
         seeding.error = seeding.result.error()
     except DatakitError as exc:
         seeding.error = exc
@@ -145,13 +145,14 @@ def _seed_one(kit: Datakit, target: TargetConfig, rows: int, seed_number: int) -
 
 def _lines(seeding: _Seeding) -> Iterator[str]:
     result = seeding.result
+    place = f"{seeding.target.name} ({seeding.target.address})"
     if result is None:
-        yield f"FAIL {seeding.target.label}: nothing was loaded"
+        yield f"FAIL {place}: nothing was loaded"
         yield f"     error: {seeding.error}"
         return
     total = sum(result.tables.values())
-    verdict = "OK  " if result.success else "FAIL"
-    yield f"{verdict} {seeding.target.label}: {total:,} rows in {len(result.tables)} tables, {result.seconds:.2f} s"
+    verdict = "ok  " if result.success else "FAIL"
+    yield f"{verdict} {place}: {total:,} rows in {len(result.tables)} tables, {result.seconds:.2f} s"
     width = max(map(len, result.tables), default=0)
     for table, count in result.tables.items():
         yield f"     {table:{width}}  {count:>9,}"

@@ -71,6 +71,7 @@ LINT_CODES: dict[str, tuple[str, Severity]] = {
     "DL201": ("description-no-comment", Severity.INFO),
     "DL202": ("default-no-server-default", Severity.INFO),
     "DL203": ("limit-not-enforced", Severity.INFO),
+    "DL204": ("nullable-for-required", Severity.WARNING),
     "DL301": ("name-too-long", Severity.ERROR),
     "DL302": ("name-reserved", Severity.INFO),
     "DL303": ("names-differ-in-case", Severity.ERROR),

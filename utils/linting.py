@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from time import perf_counter
 
 from sqlmodel_framework.base.errors import ConfigurationError, DiscoveryError
@@ -30,7 +31,8 @@ __all__ = ["LintResult", "lint_datakit"]
 class LintResult(Result):
     """What lint found. `databases` are the types that it looked at, `findings` are sorted.
 
-    `notes` say what was left out. `error` is there where modules cannot be imported and no finding says why: the others
+    `notes` say what was left out, and which rules matched nothing. `broken` are file and line of the modules that cannot
+    be imported and that no finding is about. `error` is there where modules cannot be imported and no finding says why: the others
     were looked at.
     """
 
@@ -41,6 +43,7 @@ class LintResult(Result):
     seconds: float
     notes: tuple[str, ...] = ()
     error: DiscoveryError | None = None
+    broken: tuple[tuple[str, int | None], ...] = ()
 
     @property
     def success(self) -> bool:
@@ -63,28 +66,38 @@ def lint_datakit(
     lines where there are such. Raises DiscoveryError where nothing of the kit can be read, ConfigurationError for an
     unknown type or rule.
     """
-    rules = Rules(select=select, ignore=ignore)
+    rules = Rules(select=select, ignore=ignore, lint=True)
     chosen = databases_of(_known(databases))
     part = PartOfDatakit(kit) if isinstance(kit, Datakit) else load_what_imports(kit)
     started = perf_counter()
     assert part.kit is not None
     sources = Sources(part.kit)
-    broken, error = explained(part, sources, fix_hints=fix_hints)
+    broken, unexplained, error = explained(part, sources, fix_hints=fix_hints)
     whole = not part.failures
     with _set_aside():
         found = [*broken, *_findings(part.kit, chosen, sources, fix_hints=fix_hints, whole=whole)]
         counted = sorted(rules.apply(found), key=_order)
     left_out = len(found) - len(counted)
+    tables = tuple(table_of(item).fullname for item in part.kit.tables)
+    notes = (
+        [f"{left_out} finding{'s' if left_out != 1 else ''} left out by select and ignore"]
+        if left_out
+        else []
+    )
+    if whole:
+        known = {*tables, *(finding.table for finding in found)}
+        notes += [
+            f"the rule {entry} matched nothing: no table is named so" for entry in rules.unmatched(known)
+        ]
     return LintResult(
         datakit=part.kit.name,
         databases=tuple(database.kind for database in chosen),
-        tables=tuple(table_of(item).fullname for item in part.kit.tables),
+        tables=tables,
         findings=tuple(counted),
         seconds=perf_counter() - started,
-        notes=(f"{left_out} finding{'s' if left_out != 1 else ''} left out by select and ignore",)
-        if left_out
-        else (),
+        notes=tuple(notes),
         error=error,
+        broken=unexplained,
     )
 
 
@@ -113,12 +126,25 @@ def _known(kinds: Sequence[str]) -> Sequence[str]:
             "no database of this type is known",
             seen=", ".join(unknown),
             expected=f"one of {', '.join(installed)}",
+            next_step=_meant(unknown[0], installed),
         )
     return list(dict.fromkeys(kinds)) or installed
 
 
+_OTHER_NAMES = {
+    "postgresql": "did you mean postgres?",
+    "mariadb": "did you mean mysql? It stands for MariaDB, too",
+    "sqlite3": "did you mean sqlite?",
+}
+
+
+def _meant(kind: str, installed: Sequence[str]) -> str | None:
+    close = get_close_matches(kind.lower(), installed, 1)
+    return _OTHER_NAMES.get(kind.lower()) or (f"did you mean {close[0]}?" if close else None)
+
+
 def _order(finding: Finding) -> tuple[object, ...]:
-    return (finding.table, finding.line or 0, finding.code, finding.column or "", finding.sort_key)
+    return (finding.file or "", finding.line or 0, finding.code, finding.sort_key)
 
 
 def _findings(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from sqlmodel_framework.base.errors import ConfigurationError
-from sqlmodel_framework.utils.findings import ALL_CODES, Finding
+from sqlmodel_framework.utils.findings import ALL_CODES, CODES, LINT_CODES, Finding
 
 __all__ = ["Rules", "refuse_unknown"]
 
@@ -21,12 +22,14 @@ class Rules:
 
     Each entry is a code (`DK213`), the beginning of one (`DK2`) or a name (`column-default`), with a place behind a colon
     where it is meant for some objects only: `DK602:audit_*`, `column-order:film.title`. Without `strict`, tables and
-    columns that only the database has are no findings. Raises ConfigurationError for an entry that names no code.
+    columns that only the database has are no findings. `lint` says that the codes are those of lint. Raises
+    ConfigurationError for an entry that names no code, and for one that names those of the other kind.
     """
 
     strict: bool = False
     select: Sequence[str] = ()
     ignore: Sequence[str] = ()
+    lint: bool = False
 
     @property
     def looks_for_extras(self) -> bool:
@@ -42,7 +45,12 @@ class Rules:
                 "rules are a list of texts", seen="one text", expected="such as ['DK213']"
             )
         for entry in (*self.select, *self.ignore):
-            refuse_unknown(entry)
+            refuse_unknown(entry, lint=self.lint)
+
+    def unmatched(self, tables: Collection[str]) -> list[str]:
+        """The entries whose place can be in none of these tables."""
+        entries = dict.fromkeys((*self.select, *self.ignore))
+        return [entry for entry in entries if not _in_any(entry.partition(":")[2], tables)]
 
     def apply(self, findings: Iterable[Finding]) -> list[Finding]:
         """The findings that count."""
@@ -60,16 +68,41 @@ class Rules:
         return not any(_matches(entry, finding) for entry in self.ignore)
 
 
-def refuse_unknown(entry: str, where: str | None = None) -> None:
-    """Raise ConfigurationError for an entry that names no code; `where` says where the entry stands."""
-    if not _codes(entry):
+def refuse_unknown(entry: str, where: str | None = None, *, lint: bool = False) -> None:
+    """Raise ConfigurationError for an entry that names no code, or only codes of the other kind; `where` says where it stands."""
+    found, own = _codes(entry), LINT_CODES if lint else CODES
+    if any(code in own for code in found):
+        return
+    page = "docs/lint.md" if lint else "docs/findings.md"
+    example = "DL101" if lint else "DK213"
+    if found:
         raise ConfigurationError(
-            "a rule names no kind of finding",
+            f"a rule of {'lint' if lint else 'validation'} names a finding of {'validation' if lint else 'lint'}",
             where=where,
             seen=entry,
-            expected="a code such as DK213, the beginning of one, or a name such as column-default",
-            next_step="see docs/findings.md for all codes",
+            expected=f"a code of {'lint, which begins with DL' if lint else 'validation, which begins with DK'}",
+            next_step=f"see {page} for all codes",
         )
+    raise ConfigurationError(
+        "a rule names no kind of finding",
+        where=where,
+        seen=entry,
+        expected=f"a code such as {example}, the beginning of one, or a name such as {own[example][0]}",
+        next_step=f"{_meant(str(entry), [name for name, _ in own.values()])}see {page} for all codes",
+    )
+
+
+def _meant(entry: str, names: Sequence[str]) -> str:
+    parts = entry.split(",")
+    if len(parts) > 1 and all(_codes(part.strip()) for part in parts):
+        return "give each rule on its own: repeat the option, or write a list of texts; "
+    close = get_close_matches(entry.partition(":")[0].lower(), names, 1)
+    return f"did you mean {close[0]}? " if close else ""
+
+
+def _in_any(place: str, tables: Collection[str]) -> bool:
+    heads = [place, *(place[:end] for end, letter in enumerate(place) if letter == ".")]
+    return not place or any(fnmatchcase(table, head) for table in tables for head in heads)
 
 
 def _codes(entry: str) -> list[str]:

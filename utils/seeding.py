@@ -46,11 +46,11 @@ class SeedResult(Result):
 
 
 def seed_tables(
-    tables: Iterable[TableLike], target: TargetConfig, rows: int = 100, seed: int = 0
+    tables: Iterable[TableLike], target: TargetConfig, rows: int = 100, seed: int = 0, *, kit: str = "PATH"
 ) -> SeedResult:
     """Load `rows` generated rows into each deployed table, and into those their foreign keys lead to, in one transaction.
 
-    The tables must be there and empty. What `generate_rows` cannot make is a failure in the result. Raises
+    The tables must be there and empty. `kit` is how messages name the datakit. What `generate_rows` cannot make is a failure in the result. Raises
     ConfigurationError for tables that are not there or hold rows, DeploymentError where the database refuses rows, and
     TryAgainError where it is not reachable; no row stays then.
     """
@@ -62,7 +62,7 @@ def seed_tables(
         live.engine.refuse_if_absent(target)
         live.engine.attach_schemas(live, schemas_of(wanted), create=False)
         with live.sql.begin() as connection:
-            _refuse_missing(live, connection, wanted)
+            _refuse_missing(live, connection, wanted, kit)
             _refuse_filled(connection, wanted, target)
             for made in plan.tables:
                 table = table_of(made.item)
@@ -71,7 +71,7 @@ def seed_tables(
     return SeedResult(target.name, loaded, tuple(_notes(plan)), failures, perf_counter() - started)
 
 
-def _refuse_missing(live: LiveTarget, connection: Connection, tables: Sequence[Table]) -> None:
+def _refuse_missing(live: LiveTarget, connection: Connection, tables: Sequence[Table], kit: str) -> None:
     there = live.engine.existing_tables(connection, live.places(connection, tables))
     missing = [table.fullname for table in tables if (table.schema, table.name) not in there]
     if missing:
@@ -79,8 +79,18 @@ def _refuse_missing(live: LiveTarget, connection: Connection, tables: Sequence[T
             "tables are not there",
             where=live.target.label,
             seen=f"no {', '.join(missing)}",
-            next_step="deploy the datakit first: datakit deploy",
+            next_step=_how_to_deploy(live.target, kit),
         )
+
+
+def _how_to_deploy(target: TargetConfig, kit: str) -> str:
+    if target.ends_with_process:
+        return (
+            "seed a file or a server of your own: this database ends with the process that deploys to it;"
+            " in Python deploy and seed in one process"
+        )
+    options = "with the options of this call" if target.name == "custom" else f"--target {target.name}"
+    return f"deploy the datakit first: datakit deploy {kit} {options}"
 
 
 def _refuse_filled(connection: Connection, tables: Sequence[Table], target: TargetConfig) -> None:

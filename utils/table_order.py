@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import ForeignKeyConstraint, Table
@@ -92,15 +92,15 @@ def order_of(tables: Sequence[Table]) -> Order:
 
 def _cut(order: Order, waiting: dict[Table, None], needs: dict[Table, list[Reference]]) -> None:
     """Take one foreign key out of the cycles that are left; tables of cycles without such a key are given up."""
-    reachable = {table: _reachable(table, waiting, needs) for table in waiting}
-    in_cycles = [r for table in waiting for r in needs[table] if table in reachable.get(r.parent, ())]
-    loose = next((r for r in in_cycles if r.nullable), None) or next(
-        (r for r in in_cycles if r.deferred), None
+    loose = _in_a_cycle(waiting, needs, lambda r: bool(r.nullable)) or _in_a_cycle(
+        waiting, needs, lambda r: r.deferred
     )
     if loose is not None:
         (order.cut if loose.nullable else order.late).add(loose)
         needs[loose.table].remove(loose)
         return
+    reachable = {table: _reachable(table, waiting, needs) for table in waiting}
+    in_cycles = [r for table in waiting for r in needs[table] if table in reachable.get(r.parent, ())]
     for table in list(waiting):
         if table in reachable[table]:
             caught = [
@@ -110,14 +110,24 @@ def _cut(order: Order, waiting: dict[Table, None], needs: dict[Table, list[Refer
             del waiting[table]
 
 
+def _in_a_cycle(
+    waiting: Container[Table],
+    needs: Mapping[Table, Sequence[Reference]],
+    wanted: Callable[[Reference], bool],
+) -> Reference | None:
+    """The first wanted key that stands in a cycle; what can be reached is only worked out for those."""
+    keys = (r for table, keys in needs.items() if table in waiting for r in keys if wanted(r))
+    return next((r for r in keys if r.table in _reachable(r.parent, waiting, needs)), None)
+
+
 def _reachable(
-    table: Table, waiting: Iterable[Table], needs: Mapping[Table, Sequence[Reference]]
+    table: Table, waiting: Container[Table], needs: Mapping[Table, Sequence[Reference]]
 ) -> set[Table]:
-    among, found = set(waiting), set[Table]()
-    stack = [table]
+    found = set[Table]()
+    stack = [table] if table in waiting else []
     while stack:
         for reference in needs[stack.pop()]:
-            if reference.parent in among and reference.parent not in found:
+            if reference.parent in waiting and reference.parent not in found:
                 found.add(reference.parent)
                 stack.append(reference.parent)
     return found

@@ -43,7 +43,7 @@ class ValidationResult(Result):
     """The outcome of a validation. `tables` are those of the classes, `findings` are sorted.
 
     `unverified` says what could not be compared, `notes` what else is worth knowing, `from_cache` whether the expected
-    reading was made by an earlier call.
+    reading was made by an earlier call, `left_out` how many findings `select` and `ignore` did not let count.
     """
 
     target: str
@@ -53,6 +53,7 @@ class ValidationResult(Result):
     unverified: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     from_cache: bool = False
+    left_out: int = 0
 
     @property
     def success(self) -> bool:
@@ -84,7 +85,7 @@ def validate_deployment(
         live.engine.attach_schemas(live, _schemas_of(wanted), create=False)
         with live.sql.connect() as connection:
             try:
-                expected, findings, notes = _compare(live, connection, wanted, rules)
+                expected, findings, notes, left_out = _compare(live, connection, wanted, rules)
             finally:
                 connection.rollback()
     return ValidationResult(
@@ -95,6 +96,7 @@ def validate_deployment(
         unverified=_unverified(expected),
         notes=notes,
         from_cache=expected.from_cache,
+        left_out=left_out,
     )
 
 
@@ -105,7 +107,7 @@ def _schemas_of(tables: Sequence[Table]) -> Iterator[str]:
 
 def _compare(
     live: LiveTarget, connection: Connection, wanted: Sequence[Table], rules: Rules
-) -> tuple[Expected, tuple[Finding, ...], tuple[str, ...]]:
+) -> tuple[Expected, tuple[Finding, ...], tuple[str, ...], int]:
     keys = [(table.schema, table.name) for table in wanted]
     with_all = with_referred(wanted)
     places = live.places(connection, with_all)
@@ -127,17 +129,18 @@ def _compare(
         }
         findings.extend(_unexpected_tables(others))
     counting = sorted(rules.apply(findings), key=lambda finding: finding.sort_key)
-    notes = tuple(_notes(statements, len(findings) - len(counting) - _only_strict(findings, rules)))
+    left_out = len(findings) - len(counting) - _only_strict(findings, rules)
+    notes = tuple(_notes(statements, left_out))
     named_tables = {table.fullname: table for table in wanted}
     if expected.refusal is not None:
-        return expected, tuple(counting), notes
+        return expected, tuple(counting), notes, left_out
     if not counting:
-        return expected, (), notes
+        return expected, (), notes, left_out
     there = live.engine.existing_free_standing(connection, places)
     missing = [s for s in statements if s.free_standing and not s.makes_again(there)]
     dialect = connection.dialect
     ddl = with_ddl(counting, named_tables, statements, missing, expected.reading, found, live.engine, dialect)
-    return expected, ddl, notes
+    return expected, ddl, notes, left_out
 
 
 def _only_strict(findings: Sequence[Finding], rules: Rules) -> int:

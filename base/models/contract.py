@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic.fields import FieldInfo
 from sqlalchemy import CheckConstraint, Column, Index, Table, UniqueConstraint, types
+from sqlalchemy.exc import InvalidRequestError, NoReferenceError
 from sqlalchemy.sql.elements import ColumnElement, TextClause
 from sqlalchemy.types import TypeEngine
 
@@ -23,7 +24,7 @@ from sqlmodel_framework.base.models.tables import TableLike, is_table_class, tab
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["CheckRule", "ColumnContract", "Contract", "ForeignKeyRule", "contract_of"]
+__all__ = ["CheckRule", "ColumnContract", "Contract", "ForeignKeyRule", "contract_of", "range_of"]
 
 _NO_LIMITS = Limits()
 
@@ -209,6 +210,13 @@ def _greatest(*limits: Any) -> Any:
 
 # ranges
 
+
+def range_of(sql_type: TypeEngine[Any]) -> tuple[Any, Any]:
+    """The least and the greatest value of a plain type, as `plain_type` gives it; None for one without a range."""
+    own: Any = sql_type
+    return _range_of_type(family_of(own), own, getattr(own, "precision", None), getattr(own, "scale", None))
+
+
 _BITS = {"TINYINT": 8, "SMALLINT": 16, "small_integer": 16, "MEDIUMINT": 24, "BIGINT": 64, "big_integer": 64}
 
 
@@ -283,9 +291,17 @@ def _of_whole_columns(index: Index) -> bool:
 
 def _foreign_keys(table: Table) -> Iterator[ForeignKeyRule]:
     for constraint in table.foreign_key_constraints:
-        specs = [element.target_fullname.rpartition(".") for element in constraint.elements]
-        referred = tuple(column for _, _, column in specs)
-        yield ForeignKeyRule(tuple(constraint.column_keys), specs[0][0], referred)
+        columns = tuple(column.name for column in constraint.columns)
+        try:
+            referred = [element.column for element in constraint.elements]
+            rule = ForeignKeyRule(
+                columns, constraint.referred_table.fullname, tuple(column.name for column in referred)
+            )
+        except (NoReferenceError, InvalidRequestError):
+            # The other table is not imported: what the class writes is all there is.
+            specs = [element.target_fullname.rpartition(".") for element in constraint.elements]
+            rule = ForeignKeyRule(columns, specs[0][0], tuple(column for _, _, column in specs))
+        yield rule
 
 
 def _checks(table: Table) -> Iterator[CheckRule]:

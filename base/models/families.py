@@ -95,8 +95,12 @@ def arrow_type(family: Family, sql_type: Any) -> pa.DataType:
 
 
 def _integer(sql_type: types.Integer) -> pa.DataType:
+    """The next wider type for one without a sign, as few readers of files know such types; 64 bits have none."""
     import pyarrow as pa
 
+    unsigned = bool(getattr(sql_type, "unsigned", False))
     if isinstance(sql_type, types.BigInteger):
-        return pa.int64()
-    return pa.int16() if isinstance(sql_type, types.SmallInteger) else pa.int32()
+        return pa.uint64() if unsigned else pa.int64()
+    if isinstance(sql_type, types.SmallInteger):
+        return pa.int32() if unsigned else pa.int16()
+    return pa.int64() if unsigned else pa.int32()

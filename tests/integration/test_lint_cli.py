@@ -104,6 +104,11 @@ def test_settings_beside_options(kit: str, tmp_path: Path) -> None:
     assert document["lint"]["databases"] == ["mysql"]
     assert [finding["code"] for finding in document["lint"]["findings"]] == ["DL102"]
     assert run("lint", kit, "--for", "postgres", cwd=tmp_path).returncode == 0
+    (tmp_path / "datakit.toml").write_text('[kits.shop.lint]\nignore = ["DK201"]\n')
+    wrong = run("lint", kit, cwd=tmp_path)
+    assert wrong.returncode == 1
+    assert "datakit.toml, section [kits.shop.lint]" in wrong.stderr
+    (tmp_path / "datakit.toml").write_text('[kits.shop.lint]\nignore = ["DL101"]\n')
     # What is said of lint alone is no setting of the validation.
     assert run("validate", kit, "--url", "sqlite:///none.db", cwd=tmp_path).stderr.startswith("reading")
 

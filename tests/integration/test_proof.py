@@ -65,14 +65,27 @@ def test_a_bundled_datakit_is_proven(utf8_target: TargetConfig, name: str) -> No
     assert bool(result.notes) is (utf8_target.type == "sqlite")
 
 
-def test_a_proof_is_fast(utf8_target: TargetConfig) -> None:
+def test_a_proof_can_be_repeated(utf8_target: TargetConfig) -> None:
     kit = load_datakit("sqlmodel_framework.datakits.silver_pagila")
     deploy_data_objects(kit.tables, utf8_target)
-    # The best of three: the machine has other things to do.
-    results = [prove_deployment(kit.tables, utf8_target) for _ in range(3)]
-    limits = {"sqlite_memory": 2.0, "postgres_embedded": 5.0, "postgres_local": 5.0}
-    assert [len(result.proven) for result in results] == [15, 15, 15]
-    assert min(result.seconds for result in results) < limits.get(utf8_target.name, 30.0)
+    results = [prove_deployment(kit.tables, utf8_target) for _ in range(2)]
+    assert [len(result.proven) for result in results] == [15, 15]
+
+
+def test_a_check_may_take_one_text_for_another(
+    utf8_target: TargetConfig, write_kit: Callable[..., Path]
+) -> None:
+    """SQLite's LIKE and MySQL's usual collations do not tell small letters from capital ones."""
+    source = """
+        from sqlalchemy import CheckConstraint
+        class One(SQLModel, table=True):
+            __table_args__ = (CheckConstraint("code LIKE 'A%'", name="ck_a"), CheckConstraint("kind IN ('a', 'b')", name="ck_b"))
+            id: int = Field(primary_key=True)
+            code: str = Field(max_length=10)
+            kind: str = Field(max_length=3)
+    """
+    result = prove(load_datakit(write_kit("letters", {"one.py": source})), utf8_target)
+    assert (result.findings, result.proven) == ((), ("one",))
 
 
 def test_the_same_seed_gives_the_same_rows(utf8_target: TargetConfig, write_kit: Callable[..., Path]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,8 +24,8 @@ from sqlmodel_framework import (
     load_datakit,
 )
 from sqlmodel_framework.scripts.datakit import app
-from sqlmodel_framework.utils.table_order import Reference, references_of
 from sqlmodel_framework.utils.seeding import seed_tables
+from sqlmodel_framework.utils.table_order import Reference, references_of
 from sqlmodel_framework.utils.tables import tables_of
 
 KITS = ["bronze_flights", "bronze_pagila", "silver_flights", "silver_pagila"]
@@ -160,7 +161,11 @@ def test_tables_must_be_deployed_and_empty(target: TargetConfig, write_kit: Call
     with pytest.raises(ConfigurationError) as missing:
         seed_tables(kit.tables, target, 5)
     assert missing.value.what == "tables are not there"
-    assert missing.value.next_step == "deploy the datakit first: datakit deploy"
+    assert str(missing.value.next_step).startswith(
+        "seed a file or a server of your own"
+        if target.ends_with_process
+        else "deploy the datakit first: datakit deploy PATH "
+    )
     deploy_data_objects(kit.tables, target)
     seed_tables(kit.tables[:1], target, 5)
     with pytest.raises(ConfigurationError) as filled:
@@ -210,7 +215,7 @@ def test_the_command(shop: tuple[Path, Path]) -> None:
     folder, file = shop
     done = run(folder, "--target-type", "sqlite", "--database", file, "--rows", "30", "--seed", "4")
     assert done.exit_code == 0, done.output
-    assert "150 rows in 5 tables" in done.stdout
+    assert done.stdout.startswith(f"ok   custom (sqlite file {file}): 150 rows in 5 tables")
     assert "customer" in done.stdout
     with create_custom_target("sqlite", str(file)) as target:
         assert set(counts(target, tables_of(load_datakit(folder).tables)).values()) == {30}
@@ -254,7 +259,7 @@ def test_a_table_without_rows_is_named_and_the_others_are_filled(
     assert "FAIL" in done.stdout
     assert "7 rows in 1 tables" in done.stdout
     assert (
-        "no rows for bad: no row was found that the checks let in (table bad); seen: never held: never"
+        "no rows for bad: no row was found that the checks let in (table bad); seen: no row that was tried met never"
         in done.stdout
     )
     with create_custom_target("sqlite", str(file)) as target:
@@ -282,6 +287,15 @@ def test_a_file_that_is_not_there_is_not_made(tmp_path: Path, write_kit: Callabl
     assert not (tmp_path / "no.db").exists()
 
 
+def test_the_command_that_deploys_is_named(tmp_path: Path, write_kit: Callable[..., Path]) -> None:
+    folder, file = write_kit("shop", SHOP), tmp_path / "empty.db"
+    sqlite3.connect(file).execute("CREATE TABLE other (n INTEGER)").connection.close()
+    done = run(folder, "--target-type", "sqlite", "--database", file)
+    assert done.exit_code == 1
+    assert done.stdout.startswith(f"FAIL custom (sqlite file {file}): nothing was loaded")
+    assert f"datakit deploy {folder} with the options of this call" in done.stdout
+
+
 def test_as_a_process(tmp_path: Path) -> None:
     done = subprocess.run(
         [
@@ -297,4 +311,5 @@ def test_as_a_process(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert done.returncode == 1
-    assert "deploy the datakit first" in done.stdout
+    assert "seed a file or a server of your own" in done.stdout
+    assert "datakit deploy" not in done.stdout

@@ -24,6 +24,7 @@ from sqlalchemy import (
     Computed,
     DateTime,
     Double,
+    ForeignKey,
     Index,
     Integer,
     LargeBinary,
@@ -125,6 +126,26 @@ def test_a_type_without_an_arrow_form_is_named() -> None:
     assert str(caught.value) == (
         f"a column type has no Arrow form (table {table.fullname}, column v); seen: NullType()"
     )
+
+
+@pytest.mark.parametrize(
+    "sql_type",
+    [mysql.SMALLINT(unsigned=True), mysql.INTEGER(unsigned=True), mysql.BIGINT(unsigned=True)],
+    ids=str,
+)
+def test_a_number_without_a_sign_fits_its_arrow_form(sql_type: Any) -> None:
+    column = contract_of(Table("t", MetaData(), Column("n", sql_type))).columns["n"]
+    assert pa.array([column.minimum, column.maximum], column.arrow_type).to_pylist() == [0, column.maximum]
+
+
+def test_a_foreign_key_is_told_by_names_of_columns_and_of_the_other_table() -> None:
+    metadata = MetaData(schema="shop")
+    parent = Table("parent", metadata, Column("ident", Integer, key="k", primary_key=True))
+    child = Table("child", metadata, Column("parent_ident", ForeignKey("parent.k"), key="p"))
+    rule = ForeignKeyRule(("parent_ident",), contract_of(parent).table, ("ident",))
+    assert contract_of(child).foreign_keys == (rule,)
+    alone = Table("child", MetaData(), Column("parent_ident", Integer, ForeignKey("parent.ident")))
+    assert contract_of(alone).foreign_keys == (ForeignKeyRule(("parent_ident",), "parent", ("ident",)),)
 
 
 def test_a_contract_is_the_table() -> None:

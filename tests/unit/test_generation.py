@@ -21,6 +21,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Computed,
+    Date,
     DateTime,
     Double,
     Integer,
@@ -47,7 +48,7 @@ from sqlmodel_framework import (
     load_datakit,
     load_rows,
 )
-from sqlmodel_framework.base.errors import RowsNotGeneratedError
+from sqlmodel_framework.base.errors import DatakitError, RowsNotGeneratedError
 from sqlmodel_framework.utils.tables import TableScope
 
 KITS = ["bronze_flights", "bronze_pagila", "silver_flights", "silver_pagila"]
@@ -423,3 +424,62 @@ except Exception as exc:
             ' next: pip install "data-platform-framework[testing]"'
         ),
     ]
+
+
+def test_what_comes_later_does_so_across_dates_and_times() -> None:
+    table = Table(
+        "t",
+        MetaData(),
+        Column("id", Integer, primary_key=True),
+        Column("create_date", Date, nullable=False),
+        Column("last_update", DateTime, nullable=False),
+        Column("ordered_at", DateTime, nullable=False),
+        Column("shipped_on", Date, nullable=False),
+        Column("paid_at", DateTime, nullable=False),
+        Column("delivered_on", Date, nullable=False),
+        Column("bronze_load_timestamp", DateTime, nullable=False),
+        Column("silver_load_timestamp", DateTime, nullable=False),
+        Column("systime", DateTime, nullable=False),
+    )
+    for row in all_of(table, 2_000).to_pylist():
+        assert row["last_update"] > datetime.combine(row["create_date"], time())
+        assert row["paid_at"] > row["ordered_at"]
+        assert row["shipped_on"] > row["ordered_at"].date()
+        assert row["delivered_on"] > row["ordered_at"].date()
+        loads = [row[name] for name in ("bronze_load_timestamp", "silver_load_timestamp", "systime")]
+        happened = [row["last_update"], row["paid_at"], datetime.combine(row["delivered_on"], time())]
+        assert min(loads) > max(happened)
+
+
+def test_numbers_lie_where_their_names_say() -> None:
+    expected: dict[str, tuple[Any, float, float]] = {
+        "utc_offset_hours": (Integer(), -12, 14),
+        "wind_speed_mph": (Double(), 0, 120),
+        "speed": (Integer(), 0, 120),
+        "precipitation_inches": (Double(), 0, 5),
+        "discount": (Numeric(3, 2), 0, 0.4),
+        "discount_percent": (Integer(), 0, 40),
+        "humidity": (Integer(), 0, 100),
+        "vat_rate": (Numeric(3, 2), 0, 0.19),
+        "tax_rate": (Double(), 0, 0.19),
+        "tax_percent": (Integer(), 0, 19),
+        "tax_amount": (Numeric(10, 2), 1, 2_000),
+        "vat": (Numeric(10, 2), 1, 400),
+    }
+    made = [Column(name, kind, nullable=False) for name, (kind, _, _) in expected.items()]
+    rows = all_of(Table("t", MetaData(), Column("id", Integer, primary_key=True), *made), 1_000)
+    for name, (_, least, most) in expected.items():
+        found = [float(value) for value in values(rows, name)]
+        assert within(found, least, most), name
+    assert set(values(rows, "vat_rate")) == {Decimal(0), Decimal("0.07"), Decimal("0.19")}
+    assert len(set(values(rows, "vat"))) > 100
+
+
+def test_a_seed_is_a_number_and_a_kit_may_be_a_path() -> None:
+    with pytest.raises(ConfigurationError, match="seed is no whole number"):
+        generate_rows(Everything, 5, seed="x")  # type: ignore[call-overload]
+    name = "sqlmodel_framework.datakits.bronze_pagila"
+    by_name = [(table, batch.num_rows) for table, batch in generate_rows(name, 5)]
+    assert by_name == [(table, batch.num_rows) for table, batch in generate_rows(load_datakit(name), 5)]
+    with pytest.raises(DatakitError):
+        generate_rows("no_such_folder", 5)

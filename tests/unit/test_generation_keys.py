@@ -226,6 +226,40 @@ def test_a_unique_index_is_a_key_and_a_partial_one_is_not() -> None:
     assert len(columns(table, 50)["w"]) == 2
 
 
+def test_lines_of_orders_are_numbered_from_one() -> None:
+    metadata = MetaData()
+    orders = Table("orders", metadata, key())
+    line = Table("line", metadata, key("order_id", Integer, ForeignKey("orders.id")), key("line_no", Integer))
+    found = columns(line, 1_000)
+    lines: dict[int, list[int]] = {}
+    for order, number in zip(found["order_id"], found["line_no"], strict=True):
+        lines.setdefault(order, []).append(number)
+    assert len(found["order_id"]) == 1_000
+    assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in lines.values())
+    assert {len(numbers) for numbers in lines.values()} == {1, 2, 3, 4, 5}
+    whole = pa.Table.from_batches(generate_rows(line, 1_000))
+    assert pa.Table.from_batches(generate_rows(line, 1_000, batch_size=7)).equals(whole)
+    assert seeded([orders, line], 1_000).tables == {"orders": 1_000, "line": 1_000}
+    assert seeded([orders, line], 1).tables == {"orders": 1, "line": 1}
+
+
+def test_texts_of_a_pattern_in_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    with TableScope.new().entered():
+
+        class Coded(SQLModel, table=True):
+            code: str = Field(primary_key=True, max_length=8, regex="^[A-Z]{3}-[0-9]{4}$")
+
+        class Few(SQLModel, table=True):
+            code: str = Field(primary_key=True, max_length=8, regex="^[A-C]$")
+
+    assert plan_rows([Coded], 30_000).tables[0].count == 30_000
+    monkeypatch.setattr("sqlmodel_framework.utils.generation.keys._PATTERN_TEXTS", 50)
+    (limited,) = plan_rows([Coded], 100).tables
+    assert limited.why_fewer == "the key (code): at most 50 texts of a pattern are made"
+    (few,) = plan_rows([Few], 40).tables
+    assert few.why_fewer == "the key (code): 3 different texts of its pattern were found"
+
+
 # foreign keys
 
 

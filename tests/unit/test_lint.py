@@ -52,6 +52,7 @@ from sqlmodel_framework.utils.discovery import Datakit, load_datakit
 from sqlmodel_framework.utils.findings import Finding, Severity
 from sqlmodel_framework.utils.linting import LintResult, lint_datakit
 from sqlmodel_framework.utils.reports import FORMATS, TargetReport, render, report_schema
+from sqlmodel_framework.utils.rules import Rules
 from sqlmodel_framework.utils.tables import TableLike, TableScope
 
 Kits = Callable[..., Path]
@@ -103,6 +104,19 @@ class Wrapped(TypeDecorator[Any]):
     [
         (int, ..., []),
         (int, Field(ge=0, le=100, sa_column_args=[CheckConstraint("x BETWEEN 0 AND 100")]), []),
+        (int, Field(ge=0, le=100, sa_column_args=[CheckConstraint("x >= 0")]), ["DL203"]),
+        (int, Field(ge=0, sa_column_args=[CheckConstraint("x > -1 AND id > 0")]), []),
+        (int, Field(multiple_of=5, sa_column_args=[CheckConstraint("x % 5 = 0")]), []),
+        (int, Field(multiple_of=5, ge=0, sa_column_args=[CheckConstraint("x % 5 = 0")]), ["DL203"]),
+        (int, Field(ge=0, sa_column_args=[CheckConstraint("strange_function(x) = 1")]), []),
+        (str, Field(min_length=2, max_length=9, sa_column_args=[CheckConstraint("length(x) > 1")]), []),
+        (str, Field(min_length=2, max_length=9, sa_column_args=[CheckConstraint("length(x) > 0")]), ["DL203"]),
+        (Literal["a", "b"], Field(sa_type=String(1), sa_column_args=[CheckConstraint("x IN ('a', 'b')")]), []),
+        (str, Field(sa_column=Column(String(5))), ["DL204"]),
+        (dict[str, Any], Field(sa_column=Column(JSON)), ["DL204"]),
+        (str | None, Field(sa_column=Column(String(5))), []),
+        (Any, Field(sa_column=Column(JSON)), []),
+        (str, Field(sa_column=Column(String(5), nullable=False)), []),
         (int, Field(le=2**40, sa_type=BigInteger), ["DL203"]),
         (int, Field(le=2**40), ["DL106", "DL203"]),
         (int, Field(default=2**31, sa_column_kwargs={"server_default": "2147483648"}), ["DL106"]),
@@ -112,6 +126,7 @@ class Wrapped(TypeDecorator[Any]):
         (Annotated[Decimal, Field(max_digits=5, decimal_places=2)], ..., []),
         (Decimal, Field(sa_type=Numeric(8, 2)), []),
         (Decimal, Field(max_digits=5, decimal_places=2, sa_type=Numeric(8, 2)), ["DL103"]),
+        (Decimal, Field(max_digits=8, decimal_places=0, sa_type=Numeric(8, 2)), ["DL103"]),
         (float, Field(sa_type=Double), []),
         (float, Field(sa_type=Float(53)), []),
         (float, Field(sa_type=Float(24)), ["DL109"]),
@@ -309,8 +324,18 @@ def test_a_shared_column_is_found_at_the_first_class() -> None:
     class Noted(SQLModel):
         note: str = Field(sa_column=Column(Text))
 
-    assert codes(table_class(base=Noted)) == ["DL501"]
+    assert codes(table_class(base=Noted), ignore=["DL204"]) == ["DL501"]
     assert codes(table_class(note=(str, Field(sa_column=Column(Text, nullable=False))))) == []
+
+
+def test_a_check_between_two_columns_enforces_no_limit_of_either() -> None:
+    fields = {"q": (int, Field(gt=0)), "r": (int, Field(le=1000))}
+    found = lint(table_class(args=(CheckConstraint("q <= r"),), **fields)).findings
+    assert [(finding.code, finding.column) for finding in found] == [("DL203", "q"), ("DL203", "r")]
+    both = CheckConstraint("q <= r AND q > 0 AND r <= 1000")
+    assert codes(table_class(args=(both,), **fields)) == []
+    either = CheckConstraint("q > 0 OR r > 0")
+    assert codes(table_class(args=(either,), **fields)) == ["DL203", "DL203"]
 
 
 # suppressions and places
@@ -359,8 +384,8 @@ def test_a_suppression_that_is_of_no_use_and_one_that_is_wrong(write_kit: Kits) 
     """})  # fmt: skip
     found = [(finding.code, finding.line, finding.table) for finding in lint_datakit(kit).findings]
     assert found == [
-        ("DL001", 5, "item"), ("DL002", 6, "item"), ("DL102", 6, "item"), ("DL102", 7, "item"), ("DL202", 7, "item"),
-        ("DL001", 3, "shop"),
+        ("DL001", 3, "shop"), ("DL001", 5, "item"), ("DL002", 6, "item"), ("DL102", 6, "item"), ("DL102", 7, "item"),
+        ("DL202", 7, "item"),
     ]  # fmt: skip
     # Whether it is of use cannot be told from some of the databases.
     assert "DL001" not in [finding.code for finding in lint_datakit(kit, databases=["mysql"]).findings]
@@ -386,11 +411,98 @@ def test_what_names_nothing_is_refused(tmp_path: Path) -> None:
         lint(table_class(), databases="mysql")
     with pytest.raises(ConfigurationError, match="a rule names no kind of finding"):
         lint(table_class(), select=["DL999"])
+    with pytest.raises(ConfigurationError, match="did you mean postgres"):
+        lint(table_class(), databases=["postgresql"])
+    with pytest.raises(ConfigurationError, match="did you mean mysql"):
+        lint(table_class(), databases=["mariadb"])
+    with pytest.raises(ConfigurationError, match=r"did you mean text-without-length\? see docs/lint.md"):
+        lint(table_class(), select=["text-without-lenght"])
+    with pytest.raises(ConfigurationError, match="repeat the option"):
+        lint(table_class(), select=["DL101,DL102"])
+    with pytest.raises(ConfigurationError, match="a rule of lint names a finding of validation"):
+        lint(table_class(), select=["DK201"])
+    with pytest.raises(
+        ConfigurationError, match=r"a rule of validation names a finding of lint.*docs/findings.md"
+    ):
+        Rules(ignore=["DL101"])
     with pytest.raises(DiscoveryError, match="no such folder"):
         lint_datakit(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DiscoveryError, match="the datakit defines no table"):
         lint_datakit(tmp_path / "empty")
+
+
+def test_a_rule_whose_place_is_in_no_table_is_a_note() -> None:
+    item = table_class("Item", price=(Decimal, ...))
+    note = "the rule DL101:bronze_produkt matched nothing: no table is named so"
+    assert lint(item, ignore=["DL101:bronze_produkt"]).notes == (note,)
+    assert lint(item, ignore=["DL102:item.*", "DL102:it*", "DL102"]).notes == ()
+
+
+def test_findings_stand_in_the_order_of_files_and_lines(write_kit: Kits) -> None:
+    kit = write_kit("shop", {
+        "b.py": "class A(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n    x: str\n",
+        "a.py": (
+            "class Z(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n    x: str\n"
+            "class B(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n    x: str\n"
+        ),
+    })  # fmt: skip
+    assert [finding.table for finding in lint_datakit(kit).findings] == ["z", "b", "a"]
+
+
+def test_a_suppression_in_any_letter_case(write_kit: Kits) -> None:
+    kit = write_kit("shop", {"a.py": """
+        class Item(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+            note: str  # DataKit: Ignore[dl102]
+            text: str  # datakit: IGNORE[Text-Without-Length]
+    """})  # fmt: skip
+    assert lint_datakit(kit).findings == ()
+
+
+def test_what_to_write_for_a_regex(write_kit: Kits) -> None:
+    kit = write_kit("shop", {"a.py": r"""
+        class Item(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+            code: str = Field(max_length=5, regex=r"^\d+$")
+    """})  # fmt: skip
+    (finding,) = lint_datakit(kit, select=["DL103"], fix_hints=True).findings
+    assert finding.expected == r"Annotated[str, StringConstraints(pattern=r'^\d+$')]"
+    assert finding.fix is not None
+    assert r"pattern=r'^\d+$')" in finding.fix.new
+
+
+def test_warnings_fail_in_junit_and_stay_warnings_elsewhere() -> None:
+    report = TargetReport("shop", "", lint=lint(table_class(note=(str, ...))))
+    texts = {fmt: render([report], fmt, kit="shop", tables=["item"]) for fmt in FORMATS}
+    suites = ElementTree.fromstring(texts["junit"])  # noqa: S314 - our own
+    assert suites.get("failures") == "1"
+    assert json.loads(texts["sarif"])["runs"][0]["results"][0]["level"] == "warning"
+    assert texts["github"].startswith("::warning ")
+
+
+def test_a_broken_module_has_a_place_in_every_format(write_kit: Kits) -> None:
+    result = lint_datakit(write_kit("shop", {"a.py": BROKEN, "b.py": PRICE}))
+    report = TargetReport("shop", "", lint=result, error=result.error)
+    ((file, line),) = result.broken
+    assert (Path(file).name, line) == ("a.py", 2)
+    github = render([report], "github", kit="shop", tables=[])
+    assert f"::error file={file},line=2,title=DiscoveryError::" in github
+    (told,) = json.loads(render([report], "sarif", kit="shop", tables=[]))["runs"][0]["invocations"][0][
+        "toolExecutionNotifications"
+    ]
+    assert told["locations"][0]["physicalLocation"]["region"] == {"startLine": 2}
+    suites = ElementTree.fromstring(render([report], "junit", kit="shop", tables=[]))  # noqa: S314 - our own
+    assert "shop" in [case.get("name") for case in suites.iter("testcase") if case.find("error") is not None]
+
+
+def test_no_place_breaks_inside_of_a_word_at_120_columns() -> None:
+    item = table_class("Bronze_order_of_the_week", status=(Decimal, ...))
+    found = [replace(one, file="kits/bronze_shop/tables.py", line=12) for one in lint(item).findings]
+    report = TargetReport("shop", "", lint=replace(lint(item), findings=tuple(found)))
+    text = render([report], "text", kit="shop", tables=[], width=120)
+    assert "bronze_order_of_the_week.status" in text
+    assert "kits/bronze_shop/tables.py:12" in text
 
 
 BROKEN = "import no_such_module"
@@ -442,7 +554,7 @@ def test_a_shared_column_across_modules(write_kit: Kits) -> None:
         "mixins.py": """
             from sqlalchemy import Column, Text
             class Noted(SQLModel):
-                note: str = Field(sa_column=Column(Text))
+                note: str = Field(sa_column=Column(Text, nullable=False))
         """,
         "a.py": "from mixins import Noted\nclass A(Noted, table=True):\n    id: int = Field(primary_key=True)\n",
         "b.py": "from mixins import Noted\nclass B(Noted, table=True):\n    id: int = Field(primary_key=True)\n",
@@ -470,7 +582,7 @@ def test_a_file_that_is_gone_only_costs_the_places(write_kit: Kits) -> None:
         ("x: Decimal | None = None", "x: Decimal | None = Field(default=None, max_digits=18, decimal_places=4)"),
         ("x: Decimal = Field(sa_type=Numeric)", "x: Decimal = Field(max_digits=18, decimal_places=4)"),
         ("x: Annotated[str, Field(index=True)]", "x: Annotated[str, Field(index=True, max_length=255)]"),
-        ("x: str = Field(sa_column=Column(String))", None),
+        ("x: str = Field(sa_column=Column(String, nullable=False))", None),
         ("x: str = Field(**{})", None),
         ("x: int = Field(foreign_key='item.id', ondelete='CASCADE')",
          "x: int = Field(foreign_key='item.id', ondelete='CASCADE', index=True)"),

@@ -16,8 +16,8 @@ from sqlmodel_framework.utils.reports.lint_explanations import LINT_EXPLANATIONS
 
 Kits = Callable[[str, dict[str, str]], Path]
 WITH_HINT = {
-    "DL101", "DL102", "DL103", "DL104", "DL105", "DL106", "DL107", "DL108", "DL109", "DL201", "DL202", "DL203", "DL403",
-    "DL501", "DL502",
+    "DL101", "DL102", "DL103", "DL104", "DL105", "DL106", "DL107", "DL108", "DL109", "DL201", "DL202", "DL203", "DL204",
+    "DL403", "DL501", "DL502",
 }  # fmt: skip
 
 

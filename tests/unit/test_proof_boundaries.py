@@ -263,3 +263,19 @@ def test_long_values_are_shown_by_their_length_and_where_they_part() -> None:
 )
 def test_keys_that_a_collation_takes_as_equal(one: str, other: str) -> None:
     assert loosely(one) == loosely(other)
+
+
+def test_values_that_look_alike_are_shown_with_their_types() -> None:
+    sent, read = shown_pair(Decimal("0.01"), 0.01)
+    assert sent == "0.01 (Decimal)"
+    assert read.startswith("0.01000000000000000020816681711721685")
+    assert read.endswith("(float)")
+
+
+def test_null_members_and_characters_are_shown_in_short() -> None:
+    class Colour(enum.Enum):
+        RED = "red"
+
+    assert shown(None) == "NULL"
+    assert shown(Colour.RED) == "Colour.RED"
+    assert shown("😀" * 40) == f"40 characters {'😀' * 6!r}…"

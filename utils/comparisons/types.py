@@ -27,7 +27,8 @@ def compare_types(table: str, expected: TableReading, found: TableReading) -> It
 
 
 def _cause(expected: str, found: str) -> str:
-    if "time zone" in expected and "time zone" in found:
+    zones = ["with time zone" in text for text in (expected, found)]
+    if "time zone" in expected and "time zone" in found and zones[0] != zones[1]:
         return "only one side has the time zone: SQLModel mapped datetime without one up to 0.0.39, with one since 0.0.50"
     if _family(expected) != _family(found):
         return "the type is of another family"

@@ -18,7 +18,7 @@ from sqlmodel_framework.base.models.contract import ColumnContract
 from sqlmodel_framework.utils.generation.patterns import texts_matching
 from sqlmodel_framework.utils.generation.values import decimal_bounds, float_range, integer_bounds
 
-__all__ = ["candidates", "variants"]
+__all__ = ["candidates", "fits", "variants"]
 
 _BETWEEN = 300
 _LONGEST = 2_000
@@ -34,7 +34,7 @@ def candidates(
     if make is None:
         return pa.array([], column.arrow_type)
     found = make(column, numbers, texts, natural, Random(f"{seed}/{column.name}"))  # noqa: S311 - test data
-    fitting = dict.fromkeys(value for value in found if value is not None and _fits(column, value))
+    fitting = dict.fromkeys(value for value in found if value is not None and fits(column, value))
     return pa.array(list(fitting), column.arrow_type)
 
 
@@ -229,7 +229,7 @@ _BY_FAMILY: dict[str, Any] = {
 }
 
 
-def _fits(column: ColumnContract, value: Any) -> bool:
+def fits(column: ColumnContract, value: Any) -> bool:
     """Whether a value keeps the limits of the column."""
     if column.choices is not None:
         return value in column.choices

@@ -10,7 +10,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,7 @@ from sqlmodel_framework.base.models.contract import CheckRule, ColumnContract, C
 from sqlmodel_framework.base.models.tables import TableLike
 from sqlmodel_framework.utils.generation.sql_functions import define_functions
 
-__all__ = ["RowChecks"]
+__all__ = ["RowChecks", "label_of", "literals_of", "quoted"]
 
 _DIALECT = SQLiteDialect_pysqlite()
 _AFFINITIES = {
@@ -66,13 +66,13 @@ class RowChecks:
         """`only` leaves the other checks of the table out. Raises RowsNotGeneratedError for a check that SQLite cannot read."""
         self.contract = table if isinstance(table, Contract) else contract_of(table)
         self.rules = tuple(self.contract.checks if only is None else only)
-        self._conditions = {rule: self._text_of(rule.condition, rule) for rule in self.rules}
+        self.conditions = {rule: self._text_of(rule.condition, rule) for rule in self.rules}
         self._computed = {
             name: self._text_of(column.column.computed.sqltext, None)
             for name, column in self.contract.columns.items()
             if column.column.computed is not None
         }
-        named = {rule: rule.columns or self._named_in(self._conditions[rule]) for rule in self.rules}
+        named = {rule: rule.columns or self.named_in(self.conditions[rule]) for rule in self.rules}
         self._reads_computed = any(name in self._computed for names in named.values() for name in names)
         self.columns = {rule: self._written(names) for rule, names in named.items()}
         self._try_each()
@@ -85,19 +85,24 @@ class RowChecks:
         length = len(next(iter(rows.values()), ()))
         if not self.rules or not length:
             return [()] * length
+        tests = [f"({self.conditions[rule]}) IS NOT FALSE" for rule in self.rules]
+        good = (1,) * len(self.rules)
+        return [() if row == good else self._failed(row) for row in self.evaluated(tests, rows)]
+
+    def evaluated(
+        self, expressions: Sequence[str], rows: Mapping[str, Sequence[Any]]
+    ) -> list[tuple[Any, ...]]:
+        """For each row what these expressions of its columns give."""
         with closing(self._database()) as database:
             stored = [name for name in self._stored() if name in rows]
-            columns = [_as_stored(rows[name]) for name in stored] or [range(length)]
-            into = ", ".join(_quoted(name) for name in stored) or "rowid"
+            columns = [_as_stored(rows[name]) for name in stored] or [range(len(next(iter(rows.values()))))]
+            into = ", ".join(quoted(name) for name in stored) or "rowid"
             marks = ", ".join("?" * len(columns))
             database.executemany(f"INSERT INTO r ({into}) VALUES ({marks})", zip(*columns, strict=True))  # noqa: S608 - a private database
-            tests = ", ".join(f"({self._conditions[rule]}) IS NOT FALSE" for rule in self.rules)
             try:
-                found = database.execute(f"SELECT {tests} FROM r ORDER BY rowid").fetchall()  # noqa: S608
+                return database.execute(f"SELECT {', '.join(expressions)} FROM r ORDER BY rowid").fetchall()  # noqa: S608
             except sqlite3.Error as exc:
                 raise self._cannot_be_evaluated(self.rules[0], str(exc)) from None
-        good = (1,) * len(self.rules)
-        return [() if row == good else self._failed(row) for row in found]
 
     def _failed(self, row: tuple[int, ...]) -> tuple[CheckRule, ...]:
         return tuple(rule for rule, holds in zip(self.rules, row, strict=True) if not holds)
@@ -115,7 +120,7 @@ class RowChecks:
         database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         define_functions(database)
         columns = [
-            f"{_quoted(name)} {self._type_of(column)}" for name, column in self.contract.columns.items()
+            f"{quoted(name)} {self._type_of(column)}" for name, column in self.contract.columns.items()
         ]
         try:
             database.execute(f"CREATE TABLE r ({', '.join(columns)})")
@@ -134,7 +139,7 @@ class RowChecks:
         with closing(self._database()) as database:
             for rule in self.rules:
                 try:
-                    database.execute(f"SELECT {self._conditions[rule]} FROM r")  # noqa: S608
+                    database.execute(f"SELECT {self.conditions[rule]} FROM r")  # noqa: S608
                 except sqlite3.Error as exc:
                     raise self._cannot_be_evaluated(rule, str(exc)) from None
 
@@ -146,7 +151,8 @@ class RowChecks:
             raise self._cannot_be_evaluated(rule, str(exc).splitlines()[0]) from None
         return _translated(text)
 
-    def _named_in(self, condition: str) -> tuple[str, ...]:
+    def named_in(self, condition: str) -> tuple[str, ...]:
+        """The columns whose names stand in a text."""
         text = _without_strings(condition).casefold()
         words = set(re.findall(r"\w+", text))
         return tuple(
@@ -160,7 +166,7 @@ class RowChecks:
         found: dict[str, None] = {}
         for name in names:
             condition = self._computed.get(name)
-            inner = (name,) if condition is None else self._written(self._named_in(condition))
+            inner = (name,) if condition is None else self._written(self.named_in(condition))
             found |= dict.fromkeys(inner)
         return tuple(found)
 
@@ -209,7 +215,7 @@ def _without_strings(text: str) -> str:
     return _STRING.sub(" ", text)
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -221,7 +227,9 @@ def _as_stored(values: Sequence[Any]) -> Iterable[Any]:
 
 
 def _text_of_moment(value: datetime) -> str:
-    return value.replace(tzinfo=None).isoformat(" ", "microseconds")
+    """A point in time as it is in UTC: texts of several zones would not sort by time."""
+    plain = value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
+    return plain.isoformat(" ", "microseconds")
 
 
 _STEPS: list[tuple[type, Any]] = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -36,10 +37,10 @@ from sqlmodel_framework.utils.generation.values import (
     where_of,
 )
 
-__all__ = ["Digit", "Spread", "spread_of"]
+__all__ = ["Digit", "Line", "Spread", "spread_of"]
 
 _MANY = 2**53
-_PATTERN_TEXTS = 20_000
+_PATTERN_TEXTS = 200_000
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,15 @@ class Spread:
     """All the values that a column can take, numbered: `at` gives those with these numbers, all below `capacity`.
 
     `few` says that the column is one of a handful of values, such as an enum: in a key of several columns it is
-    combined with others. `ordered` numbers follow one another as the values of a key usually do.
+    combined with others. `ordered` numbers follow one another as the values of a key usually do. `why` says what limits
+    the capacity where it is not the column.
     """
 
     capacity: int
     at: Callable[[Index], pa.Array]
     few: bool = False
     ordered: bool = False
+    why: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,42 @@ class Digit:
         if self.divisor == 1 and self.permutation is None:
             return number
         return number // self.divisor % self.radix
+
+
+@dataclass(frozen=True)
+class Line(Digit):
+    """A place in a key of parent and line: rows come in blocks of fifteen, in which five parents have 1 to 5 lines each.
+
+    It gives the parent, below `radix`, or, where `is_line`, the number of the line from 0.
+    """
+
+    is_line: bool = False
+
+    def at(self, index: Index) -> Index:
+        """The value of the place for these rows."""
+        assert self.permutation is not None
+        block, offset = index // _BLOCK, index % _BLOCK
+        order = self.permutation.key.below(len(_LINES), block)
+        if self.is_line:
+            lines: Index = _LINES[order, offset, 1]
+            return lines
+        return self.permutation.at(block * _PARENTS + _LINES[order, offset, 0])
+
+    @classmethod
+    def parents_for(cls, rows: int) -> int:
+        """How many parents these rows need."""
+        return -(-rows // _BLOCK) * _PARENTS
+
+
+_PARENTS, _BLOCK = 5, 15
+# By order of the five numbers of lines and by row of the block: the parent and the line.
+_LINES = np.array(
+    [
+        [(parent, line) for parent, lines in enumerate(order) for line in range(lines)]
+        for order in permutations(range(1, _PARENTS + 1))
+    ],
+    np.int64,
+)
 
 
 def spread_of(column: ColumnContract, rows: int, key: Key, seed: int) -> Spread:
@@ -248,7 +287,13 @@ def _of_matching(column: ColumnContract, rows: int, seed: int) -> Spread:
     # Some databases take texts that differ in case, or in blanks at the end, for one.
     different = {text.casefold().rstrip(): text for text in reversed(texts)}
     pool = typed(list(different.values()), pa.string())
-    return Spread(len(pool), lambda position: taken(pool, position), few=len(pool) < rows)
+    made = len(pool)
+    why = (
+        f"at most {_PATTERN_TEXTS:,} texts of a pattern are made"
+        if rows > _PATTERN_TEXTS <= len(texts)
+        else f"{made:,} different texts of its pattern were found"
+    )
+    return Spread(made, lambda position: taken(pool, position), few=made < rows, why=why)
 
 
 _BY_FAMILY: dict[str, Callable[[ColumnContract, int, Key, int], Spread]] = {

@@ -15,7 +15,7 @@ from sqlmodel_framework.base.models.contract import ColumnContract
 from sqlmodel_framework.utils.generation.hashing import Index
 from sqlmodel_framework.utils.generation.texts import words_of
 
-__all__ = ["MomentRange", "earlier_of", "moments_of"]
+__all__ = ["MomentRange", "converted", "earlier_of", "moments_of"]
 
 _DAY = 86_400
 _MICROSECONDS = 1_000_000
@@ -23,11 +23,16 @@ _EPOCH = date(1970, 1, 1)
 _ERA = (date(2020, 1, 1), date(2024, 12, 31))
 _BIRTHS = (date(1940, 1, 1), date(2005, 12, 31))
 _FUTURE = (date(2025, 1, 1), date(2027, 12, 31))
+# When rows were loaded: behind all that happened, which ends 60 days after the era.
+_LOADS = (date(2025, 4, 1), date(2025, 6, 30))
+_LOADED = re.compile(
+    r"^(bronze|silver)_|_?load(ed)?_(time|date|at$|on$|ts)|ingest|^extract(ed|ion)_(at|on|time|date)|^systime$"
+)
 # What comes later in a row, and what it comes after.
 _LATER: list[tuple[str, str]] = [
     (r"updated|modified|changed|last_update|deleted|inactivated", r"creat|insert|regist|opened"),
     (r"^end|_end|ended|_to$|^to$|until|finish|return|clos|ship|deliver|complet|arriv|paid|payment|expir|valid_to|due",
-     r"^start|_start|start|_from$|^from$|begin|began|rental|order|creat|opened|depart|issued|valid_from|effective"),
+     r"^start|_start|start|_from$|^from$|begin|began|rental|order|purchas|placed|booked|creat|opened|depart|issued|valid_from|effective"),
 ]  # fmt: skip
 
 
@@ -49,11 +54,24 @@ def earlier_of(column: ColumnContract, others: Iterable[ColumnContract]) -> Colu
     words = words_of(column.name)
     for later, earlier in _LATER:
         if column.family in ("date", "datetime") and re.search(later, words):
-            for other in others:
+            # What is shipped was rather ordered before than created.
+            for other in sorted(others, key=lambda c: "creat" in words_of(c.name)):
                 name = words_of(other.name)
-                if other.family == column.family and re.search(earlier, name) and not re.search(later, name):
+                if (
+                    other.family in ("date", "datetime")
+                    and re.search(earlier, name)
+                    and not re.search(later, name)
+                ):
                     return other
     return None
+
+
+def converted(moments: Index, column: ColumnContract, other: ColumnContract) -> Index:
+    """Moments of one column as those of another: a day as its first moment, a moment as its day."""
+    if column.family == other.family:
+        return moments
+    day = _DAY * _MICROSECONDS
+    return moments * day if column.family == "date" else moments // day
 
 
 def moments_of(column: ColumnContract, *, whole: bool = False) -> MomentRange:
@@ -94,6 +112,8 @@ def _stored(column: ColumnContract, value: Any, *, up: bool = False) -> int:
 def _era(column: ColumnContract, least: int, most: int) -> tuple[int, int]:
     words = words_of(column.name)
     era = _BIRTHS if re.search(r"birth|^dob$|born", words) else _ERA
+    if _LOADED.search(words):
+        era = _LOADS
     era = _FUTURE if re.search(r"expir|valid_to|valid_until|due", words) else era
     first, last = _stored(column, era[0]), _stored(column, era[1])
     low, high = max(first, least), min(last, most)

@@ -16,10 +16,11 @@ from sqlmodel_framework.base.errors import RowsNotGeneratedError
 from sqlmodel_framework.base.models.contract import CheckRule
 from sqlmodel_framework.utils.generation.arrays import taken, with_nulls
 from sqlmodel_framework.utils.generation.checks import RowChecks, label_of
+from sqlmodel_framework.utils.generation.equations import Equations
 from sqlmodel_framework.utils.generation.hashing import Index, Key
 from sqlmodel_framework.utils.generation.keys import Digit, Spread
-from sqlmodel_framework.utils.table_order import Reference
 from sqlmodel_framework.utils.generation.values import Draw
+from sqlmodel_framework.utils.table_order import Reference
 
 if TYPE_CHECKING:
     from sqlmodel_framework.utils.generation.table_rows import TableRows
@@ -240,6 +241,7 @@ class Checked:
 
     parts: tuple[Part, ...]
     checks: RowChecks
+    equations: Equations
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -260,7 +262,8 @@ class Checked:
         return columns
 
     def _try(self, index: Index, attempt: int) -> Columns:
-        return {name: values for part in self.parts for name, values in part.at(index, attempt).items()}
+        drawn = {name: values for part in self.parts for name, values in part.at(index, attempt).items()}
+        return self.equations.settled(drawn, attempt)
 
     def _refused(self, columns: Columns, rows: Index) -> tuple[Index, list[tuple[CheckRule, ...]]]:
         read = {name for names in self.checks.columns.values() for name in names}
@@ -276,9 +279,8 @@ def never_held(checks: RowChecks, labels: Sequence[str]) -> RowsNotGeneratedErro
     return RowsNotGeneratedError(
         "no row was found that the checks let in",
         where=f"table {checks.contract.table}",
-        seen=f"never held: {'; '.join(labels)}" if labels else "never held together",
-        next_step="correct the checks if they contradict one another or the limits of the columns;"
-        " else make the rows yourself",
+        seen=f"no row that was tried met {'; '.join(labels) or 'all of them at once'}",
+        next_step="make the rows yourself, or state the checks in another way: they may be met by rows that were not tried",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, overload
@@ -12,9 +13,9 @@ from sqlmodel import SQLModel
 from sqlmodel_framework.base.errors import ConfigurationError, MissingExtraError, RowsNotGeneratedError
 from sqlmodel_framework.base.models.tables import TableLike, is_table_class, table_of
 from sqlmodel_framework.engines.ddl import with_referred
-from sqlmodel_framework.utils.table_order import Reference, order_of, references_of
 from sqlmodel_framework.utils.generation.table_plan import plan_table
 from sqlmodel_framework.utils.generation.table_rows import Surroundings, TableRows
+from sqlmodel_framework.utils.table_order import Reference, order_of, references_of
 from sqlmodel_framework.utils.tables import tables_of
 
 if TYPE_CHECKING:
@@ -59,18 +60,24 @@ def generate_rows(
 
 @overload
 def generate_rows(
-    table_or_kit: Datakit | Iterable[TableLike], n: int, seed: int = 0, *, batch_size: int = _BATCH
+    table_or_kit: Datakit | str | os.PathLike[str] | Iterable[TableLike],
+    n: int,
+    seed: int = 0,
+    *,
+    batch_size: int = _BATCH,
 ) -> Iterator[tuple[TableLike, pa.RecordBatch]]: ...
 
 
 def generate_rows(
-    table_or_kit: TableLike | Datakit | Iterable[TableLike],
+    table_or_kit: TableLike | Datakit | str | os.PathLike[str] | Iterable[TableLike],
     n: int,
     seed: int = 0,
     *,
     batch_size: int = _BATCH,
 ) -> Iterator[pa.RecordBatch] | Iterator[tuple[TableLike, pa.RecordBatch]]:
     """Rows for one table as Arrow batches, or for the tables of a datakit as pairs of table and batch, parents first.
+
+    A datakit may be given as `load_datakit` takes it: a folder or an importable name.
 
     The rows obey the contract: types, lengths, ranges, patterns, choices, keys, foreign keys and CHECKs. The same tables,
     `n` and `seed` give the same rows in every process and with any `batch_size`. A table whose keys take fewer than `n`
@@ -82,7 +89,11 @@ def generate_rows(
     the error at the end names all that failed. Raises MissingExtraError where texts are needed and the extra `testing` is
     not installed.
     """
-    _check_numbers(n, batch_size)
+    _check_numbers(n, seed, batch_size)
+    if isinstance(table_or_kit, str | os.PathLike):
+        from sqlmodel_framework.utils.discovery import load_datakit
+
+        table_or_kit = load_datakit(table_or_kit)
     if isinstance(table_or_kit, Table) or is_table_class(table_or_kit):
         plan = plan_rows([table_or_kit], n, seed)
         return _of_one(plan, table_of(table_or_kit), batch_size)
@@ -210,7 +221,9 @@ def _of_many(plan: RowPlan, size: int) -> Iterator[tuple[TableLike, pa.RecordBat
         raise error
 
 
-def _check_numbers(n: int, batch_size: int) -> None:
+def _check_numbers(n: int, seed: int, batch_size: int) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise ConfigurationError("seed is no whole number", seen=repr(seed), expected="a whole number")
     for name, value, least in (("n", n, 0), ("batch_size", batch_size, 1)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ConfigurationError(

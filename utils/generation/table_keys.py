@@ -13,20 +13,21 @@ from sqlmodel_framework.base.models.contract import CheckRule, ColumnContract
 from sqlmodel_framework.utils.generation.candidates import variants
 from sqlmodel_framework.utils.generation.checks import RowChecks, label_of, literals_of
 from sqlmodel_framework.utils.generation.hashing import Index, Permutation
-from sqlmodel_framework.utils.generation.keys import Digit, Spread, spread_of
-from sqlmodel_framework.utils.table_order import Reference
+from sqlmodel_framework.utils.generation.keys import Digit, Line, Spread, spread_of
 from sqlmodel_framework.utils.generation.parts import (
     Distinct,
     never_held,
 )
 from sqlmodel_framework.utils.generation.table_references import PlannedReferences
 from sqlmodel_framework.utils.generation.texts import words_of
+from sqlmodel_framework.utils.table_order import Reference
 
 __all__ = ["PlannedKeys"]
 
 _LARGEST_NUMBER = 2**40
 _SAMPLE = 2_000
 _TRIES_A_ROW = 64
+_MOST_LINES = 5
 
 
 class PlannedKeys(PlannedReferences):
@@ -71,6 +72,9 @@ class PlannedKeys(PlannedReferences):
         closed, opened = self._units(columns)
         if not closed and not opened:
             closed = [self._by_a_part(columns)]
+        lines = self._lines_of_parents(columns, closed, opened)
+        if lines:
+            return lines
         places: list[tuple[Reference | str, int]] = []
         size = 1
         for unit, capacity in sorted(closed, key=lambda pair: -pair[1]) if sparing else closed:
@@ -83,11 +87,43 @@ class PlannedKeys(PlannedReferences):
                 places.append((name, radix))
                 size *= radix
         if len(places) > 1 or not self._may_be_null(columns):
-            self._fewer(size, f"the key ({', '.join(columns)}) takes {size:,} different values")
+            first = places[0][0]
+            why = self.tried[first].why if len(places) == 1 and isinstance(first, str) else None
+            why = f": {why}" if why else f" takes {size:,} different values"
+            self._fewer(size, f"the key ({', '.join(columns)}){why}")
         units = [unit for unit, _ in places]
         self.spreads |= {unit: self.tried[unit] for unit in units if isinstance(unit, str)}
         self._place(columns, places, size)
         return {name for unit in units for name in ([unit] if isinstance(unit, str) else unit.columns)}
+
+    def _lines_of_parents(
+        self,
+        columns: tuple[str, ...],
+        closed: Sequence[tuple[Reference | str, int]],
+        opened: Sequence[tuple[str, Spread]],
+    ) -> set[str] | None:
+        """A key of a foreign key and a whole number behind it: each parent has some lines, numbered from 1.
+
+        None for another key, and where there are too few parents.
+        """
+        if len(closed) != 1 or len(opened) != 1:
+            return None
+        (reference, capacity), (name, spread) = closed[0], opened[0]
+        if (
+            not isinstance(reference, Reference)
+            or reference.is_own
+            or (*reference.columns, name) != columns
+            or _rank(self.written[name]) != (False, 0)
+            or capacity < Line.parents_for(self.count)
+            or spread.capacity < _MOST_LINES
+            or self._may_be_null(columns)
+        ):
+            return None
+        order = Permutation(capacity, self._key(*columns, "order"))
+        self.digits[reference] = Line(capacity, permutation=order)
+        self.digits[name] = Line(_MOST_LINES, permutation=order, is_line=True)
+        self.spreads[name] = spread
+        return set(columns)
 
     def _by_a_part(self, columns: tuple[str, ...]) -> tuple[Reference, int]:
         """A foreign key of which only some columns stand in the key: one row of its parent for each of their values."""

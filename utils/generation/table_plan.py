@@ -12,6 +12,7 @@ from sqlmodel_framework.base.models.contract import CheckRule, ColumnContract
 from sqlmodel_framework.base.models.tables import TableLike, is_table_class
 from sqlmodel_framework.utils.generation.candidates import candidates
 from sqlmodel_framework.utils.generation.checks import RowChecks, label_of, literals_of
+from sqlmodel_framework.utils.generation.equations import Equations
 from sqlmodel_framework.utils.generation.moments import earlier_of
 from sqlmodel_framework.utils.generation.parts import (
     Checked,
@@ -145,7 +146,8 @@ class _PlannedTable(PlannedKeys):
             elif all(isinstance(part, Drawn) for part in members):
                 made.append(self._tuples(members, rules))
             else:
-                checked = Checked(tuple(members), RowChecks(self.contract, only=rules))
+                checks = self._checks_with_own(members, rules)
+                checked = Checked(tuple(members), checks, self._equations(members, checks))
                 if self.count:
                     checked.at(
                         np.unique(np.linspace(0, self.count - 1, min(self.count, 500)).astype(np.int64))
@@ -170,7 +172,8 @@ class _PlannedTable(PlannedKeys):
         return not any(isinstance(part, Drawn | Distinct) and name in part.names for part in parts)
 
     def _tuples(self, members: Sequence[Part], rules: Sequence[CheckRule]) -> Tuples:
-        checks = RowChecks(self.contract, only=rules)
+        checks = self._checks_with_own(members, rules)
+        equations = self._equations(members, checks)
         names = [name for part in members for name in part.names]
         schema = pa.schema([pa.field(name, self.written[name].arrow_type) for name in names])
         kept: list[pa.RecordBatch] = []
@@ -179,16 +182,27 @@ class _PlannedTable(PlannedKeys):
             columns: Columns = {}
             for part in members:
                 columns |= part.at(np.arange(1, _SAMPLE + 1), attempt)
+            columns = equations.settled(columns, attempt)
             broken = checks.broken({name: values.to_pylist() for name, values in columns.items()})
-            ever |= {rule for rule in rules if any(rule not in row for row in broken)}
+            ever |= {rule for rule in checks.rules if any(rule not in row for row in broken)}
             batch = pa.RecordBatch.from_arrays([columns[name] for name in names], schema=schema)
             kept.append(batch.filter(pa.array([not row for row in broken])))
             if sum(batch.num_rows for batch in kept) >= _ENOUGH:
                 break
         pool = pa.Table.from_batches(kept).combine_chunks().to_batches()
         if not pool:
-            raise never_held(checks, sorted(label_of(rule) for rule in set(rules) - ever))
+            raise never_held(checks, sorted(label_of(rule) for rule in set(checks.rules) - ever))
         return Tuples(pool[0], self._key(*names, "tuple"))
+
+    def _checks_with_own(self, members: Sequence[Part], rules: Sequence[CheckRule]) -> RowChecks:
+        """These checks, with those of one column each: what an equation gives has to meet them too."""
+        names = {name for part in members if isinstance(part, Drawn) for name in part.names}
+        own = [rule for name in names for rule in self._rules_of_one(name) if rule not in rules]
+        return RowChecks(self.contract, only=[rule for rule in self.checks.rules if rule in (*rules, *own)])
+
+    def _equations(self, members: Sequence[Part], checks: RowChecks) -> Equations:
+        free = {part.name: self.written[part.name] for part in members if isinstance(part, Drawn)}
+        return Equations(checks, {name: column for name, column in free.items() if name not in self.null})
 
 
 def _leads_one_of(members: Sequence[Part], groups: Sequence[tuple[list[Part], list[CheckRule]]]) -> bool:

@@ -13,7 +13,6 @@ from sqlmodel_framework.base.models.tables import TableLike
 from sqlmodel_framework.utils.generation.checks import RowChecks, label_of
 from sqlmodel_framework.utils.generation.hashing import Index, Key
 from sqlmodel_framework.utils.generation.keys import Digit, Spread
-from sqlmodel_framework.utils.table_order import Reference
 from sqlmodel_framework.utils.generation.parts import (
     Matched,
     Part,
@@ -22,6 +21,7 @@ from sqlmodel_framework.utils.generation.parts import (
     never_held,
 )
 from sqlmodel_framework.utils.generation.table_rows import Surroundings, TableRows
+from sqlmodel_framework.utils.table_order import Reference
 
 __all__ = ["PlannedReferences"]
 

@@ -13,11 +13,11 @@ from sqlalchemy import Table
 from sqlmodel_framework.base.models.contract import Contract
 from sqlmodel_framework.base.models.tables import TableLike
 from sqlmodel_framework.utils.generation.hashing import Index
-from sqlmodel_framework.utils.table_order import Reference
 from sqlmodel_framework.utils.generation.parts import (
     Columns,
     Part,
 )
+from sqlmodel_framework.utils.table_order import Reference
 
 __all__ = ["Surroundings", "TableRows"]
 

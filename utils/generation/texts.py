@@ -189,7 +189,7 @@ def _words(faker: Any, random: Random) -> str:
 
 
 def _batch(_: Any, random: Random) -> str:
-    return f"batch-2024{random.randint(1, 12):02}{random.randint(1, 28):02}-{random.randint(0, 23):02}00"
+    return f"batch-2025{random.randint(4, 6):02}{random.randint(1, 28):02}-{random.randint(0, 23):02}00"
 
 
 def _phone(_: Any, random: Random) -> str:

@@ -27,7 +27,7 @@ from sqlmodel_framework.utils.generation.arrays import (
     uuids,
 )
 from sqlmodel_framework.utils.generation.hashing import Index, Key
-from sqlmodel_framework.utils.generation.moments import MomentRange, moments_of
+from sqlmodel_framework.utils.generation.moments import MomentRange, converted, moments_of
 from sqlmodel_framework.utils.generation.texts import text_pool, words_of
 
 __all__ = [
@@ -75,6 +75,8 @@ def draw_of(column: ColumnContract, key: Key, seed: int, annotation: Any = None)
         )
     if column.choices is not None:
         return draw_from(_choices(column), key)
+    if column.family in ("integer", "decimal", "float") and (rates := _tax_rates(column, key)):
+        return rates
     make = _BY_FAMILY[column.family]
     return make(column, key, seed, annotation)
 
@@ -107,9 +109,12 @@ def no_value(column: ColumnContract, seen: str) -> RowsNotGeneratedError:
 _NUMBERS: list[tuple[str, float, float, bool]] = [
     (r"latitude|^lat$|_lat$", -90, 90, False),
     (r"longitude|^(lon|lng|long)$|_(lon|lng)$", -180, 180, False),
+    (r"utc_offset|offset_hours|tz_offset", -12, 14, False),
+    (r"percent|pct|humidity", 0, 100, False),
     (r"price|amount|total|cost|fee|salary|balance|revenue|payment|subtotal|budget|rate_usd", 1, 2_000, True),
+    (r"vat|(^|_)tax(es)?($|_)", 1, 400, True),
     (r"rating|stars|score", 1, 5, False),
-    (r"percent|pct|ratio|humidity|discount|tax|^rate$|_rate$|probability|confidence", 0, 100, False),
+    (r"ratio|tax|^rate$|_rate$|probability|confidence", 0, 100, False),
     (r"year$|^year", 1990, 2024, False),
     (r"month$", 1, 12, False),
     (r"^day$|_day$|day_of_month", 1, 28, False),
@@ -118,7 +123,9 @@ _NUMBERS: list[tuple[str, float, float, bool]] = [
     (r"^age$|_age$", 18, 90, False),
     (r"quantity|qty|count|^num_|number_of|stock|seats|engines|pages|copies", 1, 500, True),
     (r"duration|length|minutes|seconds|delay", 1, 240, False),
-    (r"weight|height|width|depth|distance|size|speed|altitude|^alt$|volume", 1, 1_000, True),
+    (r"_(mph|kmh|kph|knots)$|speed|wind_gust", 0, 120, False),
+    (r"precip|rain_?fall|snow", 0, 5, False),
+    (r"weight|height|width|depth|distance|size|altitude|^alt$|volume", 1, 1_000, True),
     (r"temp|celsius|fahrenheit|dew", -10, 40, False),
     (r"pressure", 980, 1_040, False),
     (r"direction|degree|angle", 0, 359, False),
@@ -126,8 +133,43 @@ _NUMBERS: list[tuple[str, float, float, bool]] = [
 _ANY_NUMBER = (0.0, 1_000.0, False)
 
 
+_TAX_RATES = (Decimal(0), Decimal("0.07"), Decimal("0.19"))
+
+
+def _is_rate(column: ColumnContract) -> bool:
+    """Whether a number is a share of 1, not a percentage or an amount: its type or limits leave no room for 10."""
+    return column.family == "float" or (column.maximum is not None and column.maximum < 10)
+
+
+def _tax_rates(column: ColumnContract, key: Key) -> Draw | None:
+    """Rates of a value added tax; None for another column, an amount of tax, or where the limits leave no two of them."""
+    words = words_of(column.name)
+    named_rate = re.search(r"(vat|tax)_?(rate|percent|pct)", words)
+    if not (
+        named_rate or (re.search(r"(^|_)(vat|tax)$", words) and _is_rate(column) and column.family != "float")
+    ):
+        return None
+    factor = 1 if _is_rate(column) else 100
+    limits = column.limits
+    fitting = [
+        rate * factor
+        for rate in _TAX_RATES
+        if (column.minimum is None or rate * factor >= Decimal(str(column.minimum)))
+        and (column.maximum is None or rate * factor <= Decimal(str(column.maximum)))
+        and float(rate * factor)
+        not in [float(limit) for limit in (limits.gt, limits.lt) if limit is not None]
+    ]
+    digits = 0 if column.family == "integer" else 2 if column.scale is None else column.scale
+    if len(fitting) < 2 or limits.multiple_of is not None or (factor == 1 and digits < 2):
+        return None
+    as_typed: Callable[[Decimal], Any] = {"integer": int, "float": float}.get(column.family or "", Decimal)
+    return draw_from(typed([as_typed(rate) for rate in fitting], column.arrow_type), key)
+
+
 def _usual(column: ColumnContract) -> tuple[float, float, bool]:
     words = words_of(column.name)
+    if "discount" in words and not re.search(r"price|amount|total", words):
+        return (0, 0.4, False) if _is_rate(column) else (0, 40, False)
     return next((tuple(found) for part, *found in _NUMBERS if re.search(part, words)), _ANY_NUMBER)  # type: ignore[return-value]
 
 
@@ -317,8 +359,8 @@ def draw_later(column: ColumnContract, key: Key, earlier: ColumnContract, earlie
     longest = _LONGEST_DAYS if column.family == "date" else _LONGEST_DAYS * 86_400
 
     def draw(index: Index, attempt: int) -> pa.Array:
-        start = before.at(earlier_key.below(before.count, index, attempt))
-        gap = (1 + (key.shares(index, attempt) ** 2 * longest).astype(np.int64)) * before.step
+        start = converted(before.at(earlier_key.below(before.count, index, attempt)), earlier, column)
+        gap = (1 + (key.shares(index, attempt) ** 2 * longest).astype(np.int64)) * allowed.step
         return integers(np.clip(start + gap, allowed.start, last), kind)
 
     return draw

@@ -16,7 +16,11 @@ from sqlmodel_framework.utils.lint.numbers import (
     float_single_precision,
     integer_too_small,
 )
-from sqlmodel_framework.utils.lint.server_side import default_no_server_default, description_no_comment
+from sqlmodel_framework.utils.lint.server_side import (
+    default_no_server_default,
+    description_no_comment,
+    nullable_for_required,
+)
 from sqlmodel_framework.utils.lint.subject import Rule
 from sqlmodel_framework.utils.lint.texts import enum_stored_by_name, json_without_type, text_without_length
 from sqlmodel_framework.utils.lint.times import datetime_without_time_zone, microseconds_lost
@@ -36,6 +40,7 @@ RULES: dict[str, Rule] = {
     "DL201": description_no_comment,
     "DL202": default_no_server_default,
     "DL203": limit_not_enforced,
+    "DL204": nullable_for_required,
     "DL301": name_too_long,
     "DL302": name_reserved,
     "DL303": names_differ_in_case,

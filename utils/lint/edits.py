@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from sqlmodel_framework.utils.findings import Fix
 from sqlmodel_framework.utils.sources import Place, SourceFile
 
-__all__ = ["Edit", "corrected_field", "corrected_head"]
+__all__ = ["Edit", "corrected_field", "corrected_head", "raw_string"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Edit:
     """A change to one field. `keywords` of `Field` are set, those in `drop` go.
 
     `column_options` go into `sa_column_kwargs`. `annotation` takes the place of the field's; `constrain` is put beside it
-    in `Annotated`. `without_column` writes `sa_column=Column(…)` as options of `Field`. `imports` are pairs of module and
+    in `Annotated`. `in_column` are keywords of `sa_column=Column(…)`, or of `Field` where there is none. `raw` is a text
+    that is written as an r-string. `without_column` writes `sa_column=Column(…)` as options of `Field`. `imports` are pairs of module and
     name.
     """
 
@@ -28,6 +29,8 @@ class Edit:
     annotation: str | None = None
     constrain: str | None = None
     without_column: bool = False
+    in_column: Mapping[str, str] = field(default_factory=dict)
+    raw: str | None = None
     imports: Sequence[tuple[str, str]] = ()
 
 
@@ -45,7 +48,9 @@ def corrected_field(place: Place, edit: Edit) -> Fix | None:
     names = {keyword.arg for keyword in call.keywords}
     if edit.without_column and not _options_of_column(call):
         return None
-    if (not edit.without_column and "sa_column" in names) or None in names:
+    if None in names or ("sa_column" in names and not (edit.without_column or edit.in_column)):
+        return None
+    if edit.in_column and not _set_in_column(call, edit.in_column):
         return None
     call.keywords = [keyword for keyword in call.keywords if keyword.arg not in edit.drop]
     for name, source in edit.keywords.items():
@@ -54,7 +59,19 @@ def corrected_field(place: Place, edit: Edit) -> Fix | None:
         return None
     if isinstance(call.func, ast.Name) and call.func.id == "Field":
         imports.append(("sqlmodel", "Field"))
-    return _fix(place, ast.unparse(node), imports)
+    source = ast.unparse(node)
+    if edit.raw is not None:
+        source = source.replace(repr(edit.raw), raw_string(edit.raw))
+    return _fix(place, source, imports)
+
+
+def raw_string(text: str) -> str:
+    r"""A text as source, as an r-string where one can hold it: backslashes stand once."""
+    source = f"r{chr(39)}{text}{chr(39)}"
+    try:
+        return source if ast.literal_eval(source) == text else repr(text)
+    except (SyntaxError, ValueError):
+        return repr(text)
 
 
 def corrected_head(place: Place, base: str, statement: str) -> Fix | None:
@@ -114,6 +131,15 @@ def _set(call: ast.Call, name: str, value: ast.expr) -> None:
             keyword.value = value
             return
     call.keywords.append(ast.keyword(name, value))
+
+
+def _set_in_column(call: ast.Call, keywords: Mapping[str, str]) -> bool:
+    given = next((keyword.value for keyword in call.keywords if keyword.arg == "sa_column"), call)
+    if not isinstance(given, ast.Call):
+        return False
+    for name, source in keywords.items():
+        _set(given, name, _expression(source))
+    return True
 
 
 def _add_options(call: ast.Call, options: Mapping[str, str]) -> bool:

@@ -26,18 +26,20 @@ _DOCUMENT = re.compile(r"\b(dict|Dict|list|List|set|Set|tuple|Tuple|frozenset|Ma
 
 def explained(
     part: PartOfDatakit, sources: Sources, *, fix_hints: bool = False
-) -> tuple[list[Finding], DiscoveryError | None]:
-    """Findings for the failures that have one; and the kit's refusal, where a failure has none."""
+) -> tuple[list[Finding], tuple[tuple[str, int | None], ...], DiscoveryError | None]:
+    """Findings for the failures that have one; file and line of the others; and the kit's refusal where there are such."""
     findings: list[Finding] = []
+    places: list[tuple[str, int | None]] = []
     error = None
     for failure in part.failures:
         own = [*_without_type(failure, sources), *_shared(failure, sources)]
         findings += own
         if not own:
             error = part.refusal
+            places.append((sources.file(failure.file).shown, failure.line))
     if not fix_hints:
         findings = [replace(finding, fix=None) for finding in findings]
-    return findings, error
+    return findings, tuple(places), error
 
 
 def _without_type(failure: ModuleFailure, sources: Sources) -> Iterator[Finding]:

@@ -45,7 +45,7 @@ def _limit(column: ColumnContract, _: Subject) -> Edit | None:
     limits, info = column.limits, column.field_info
     regex = getattr(info, "_attributes_set", {}).get("regex")
     if regex is not None:
-        return Edit({}, drop=("regex",), constrain=f"StringConstraints(pattern={regex!r})")
+        return Edit({}, drop=("regex",), constrain=f"StringConstraints(pattern={regex!r})", raw=str(regex))
     plain = {"text": "str", "binary": "bytes", "decimal": "Decimal"}.get(column.family or "")
     names = (
         "min_length",
@@ -141,6 +141,8 @@ def _check(column: ColumnContract, subject: Subject) -> Edit | None:
     limits, name = column.limits, column.name
     if column.family not in ("integer", "decimal", "float", "text") or not name.islower():
         return None
+    if isinstance(getattr(column.field_info, "sa_column_args", None), list | tuple):
+        return None  # what stands there would be lost
     if limits.pattern is not None or limits.min_length is not None or limits.multiple_of is not None:
         return None
     signs = (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
@@ -154,6 +156,10 @@ def _check(column: ColumnContract, subject: Subject) -> Edit | None:
         if parts
         else None
     )
+
+
+def _not_null(_: ColumnContract, __: Subject) -> Edit:
+    return Edit({}, in_column={"nullable": "False"})
 
 
 def _index(_: ColumnContract, __: Subject) -> Edit:
@@ -177,6 +183,7 @@ _EDITS: dict[str, Callable[[ColumnContract, Subject], Edit | None]] = {
     "DL201": _comment,
     "DL202": _server_default,
     "DL203": _check,
+    "DL204": _not_null,
     "DL403": _index,
     "DL501": _no_column,
 }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from sqlmodel_framework.base.models.contract import ColumnContract
 from sqlmodel_framework.utils.findings import Finding
+from sqlmodel_framework.utils.lint.edits import raw_string
+from sqlmodel_framework.utils.lint.enforced import enforces
 from sqlmodel_framework.utils.lint.subject import Database, Subject
 
 __all__ = ["limit_dropped", "limit_not_enforced"]
@@ -26,7 +27,9 @@ def limit_dropped(subject: Subject) -> Iterator[Finding]:
         pattern = getattr(column.field_info, "_attributes_set", {}).get("regex")
         if pattern is not None:
             cause = "pydantic 2 has no regex: neither Python nor a database checks it"
-            yield subject.finding("DL103", column, f"pattern={pattern!r}", f"regex={pattern!r}", cause)
+            source = raw_string(str(pattern))
+            expected = f"Annotated[str, StringConstraints(pattern={source})]"
+            yield subject.finding("DL103", column, expected, f"regex={source}", cause)
 
 
 def _lengths(column: ColumnContract) -> Iterator[tuple[str, str]]:
@@ -40,10 +43,9 @@ def _digits(column: ColumnContract) -> Iterator[tuple[str, str]]:
     if column.family != "decimal" or (limits.max_digits is None and limits.decimal_places is None):
         return
     own: Any = column.sql_type
-    if (limits.max_digits or own.precision, limits.decimal_places or own.scale or 0) != (
-        own.precision,
-        own.scale or 0,
-    ):
+    digits = own.precision if limits.max_digits is None else limits.max_digits
+    places = own.scale or 0 if limits.decimal_places is None else limits.decimal_places
+    if (digits, places) != (own.precision, own.scale or 0):
         wanted = [f"max_digits={limits.max_digits}", f"decimal_places={limits.decimal_places}"]
         told = ", ".join(part for part in wanted if not part.endswith("None"))
         seen = (
@@ -60,9 +62,15 @@ def limit_not_enforced(subject: Subject) -> Iterator[Finding]:
         if column.field_info is None or column.computed:
             continue
         limits = column.limits
-        named = [name for name in _CHECKED if getattr(limits, name) is not None]
+        named = [
+            name
+            for name in _CHECKED
+            if getattr(limits, name) is not None and not enforces(subject.contract, column, name)
+        ]
         enum_cause = subject.told(_enum_open, column) if column.family == "enum" else None
-        if (not named and enum_cause is None) or _is_checked(subject, column):
+        if enum_cause is not None and enforces(subject.contract, column, "choices"):
+            enum_cause = None
+        if not named and enum_cause is None:
             continue
         if named:
             cause = subject.everywhere("takes any value, and SQLModel checks no limit of a table class")
@@ -77,11 +85,3 @@ def _enum_open(database: Database, column: ColumnContract) -> str | None:
     if kind.create_constraint or (database.capabilities.native_enum and kind.native_enum):
         return None
     return "stores the enum as a text, and takes any"
-
-
-def _is_checked(subject: Subject, column: ColumnContract) -> bool:
-    """Whether a CHECK names the column."""
-    word = re.compile(rf"(?<!\w){re.escape(column.name)}(?!\w)")
-    return any(
-        column.name in check.columns or word.search(str(check.condition)) for check in subject.contract.checks
-    )

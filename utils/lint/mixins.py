@@ -17,10 +17,12 @@ SHARED_CAUSE = "SQLAlchemy takes a Column object into one table: the second clas
 
 def shared_column(subject: Subject) -> Iterator[Finding]:
     """DL501: a Column object in a base class, which only one table class can take."""
-    own = vars(subject.item).get("__annotations__", {}) if isinstance(subject.item, type) else {}
+    bases = subject.item.__mro__[1:] if isinstance(subject.item, type) else ()
+    inherited = [field for base in bases for field in getattr(base, "__pydantic_fields__", {}).values()]
+    columns = [getattr(field, "sa_column", None) for field in inherited]
     for column in subject.columns:
         given = getattr(column.field_info, "sa_column", None)
-        if isinstance(given, Column) and column.field not in own:
+        if isinstance(given, Column) and any(given is other for other in columns):
             yield subject.finding(
                 "DL501", column, "sa_type in the mixin", "sa_column in the mixin", SHARED_CAUSE
             )

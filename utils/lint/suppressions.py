@@ -14,7 +14,7 @@ from sqlmodel_framework.utils.sources import Place, SourceFile, Sources
 
 __all__ = ["Suppressions", "comments_of"]
 
-_COMMENT = re.compile(r"#\s*datakit\s*:\s*ignore\b(?:\[(?P<entries>[^\]]*)\])?")
+_COMMENT = re.compile(r"#\s*datakit\s*:\s*ignore\b(?:\[(?P<entries>[^\]]*)\])?", re.IGNORECASE)
 _NAMES = {name: code for code, (name, _) in LINT_CODES.items()}
 
 
@@ -29,7 +29,7 @@ class Comment:
 
 def comments_of(file: SourceFile) -> dict[int, Comment]:
     """Line -> the comment that suppresses findings there."""
-    if "datakit" not in file.text:
+    if "datakit" not in file.text.casefold():
         return {}
     found = {}
     try:
@@ -95,4 +95,4 @@ class Suppressions:
 
 
 def _code(entry: str) -> str | None:
-    return entry.upper() if entry.upper() in LINT_CODES else _NAMES.get(entry)
+    return entry.upper() if entry.upper() in LINT_CODES else _NAMES.get(entry.lower())

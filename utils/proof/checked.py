@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from itertools import islice, product
+from math import prod
 from typing import Any
 
-from sqlmodel_framework.base.errors import RowsNotGeneratedError
+from sqlmodel_framework.base.errors import DatakitError, RowsNotGeneratedError
 from sqlmodel_framework.base.models.contract import CheckRule, ColumnContract, Contract, contract_of
-from sqlmodel_framework.utils.proof.boundaries import boundary_values, fits
+from sqlmodel_framework.utils.proof.boundaries import boundary_values, fits, members_of
 from sqlmodel_framework.utils.proof.rows import Row, RowMaker
 
 __all__ = ["Checked", "label_of"]
 
 _GUESSES = 600
 _COMBINATIONS = 2000
+_AT_ONCE = 200
+_GENERATED = 300
 
 
 def label_of(rule: CheckRule) -> str:
@@ -41,6 +44,8 @@ class Checked:
         }
         self.named = {name for names in self.columns.values() for name in names}
         self._literals = {rule: literals_of(rule) for rule in contract.checks}
+        self._of_seed: list[Row] | None = None
+        self._edges: dict[str, list[Any]] = {}
 
     def reads(self, rule: CheckRule) -> set[str]:
         """The columns that a check reads, and those that a computed one of them is worked out from: all, to be sure."""
@@ -97,10 +102,17 @@ class Checked:
             if fits(column, value)
         ]
         nulls = [None] if column.nullable else []
-        return [*found, *found, *maker.edges[name], *(maker.plain(name) for _ in range(3)), *nulls]
+        return [
+            *found,
+            *found,
+            *self._edges.get(name, maker.edges[name]),
+            *(maker.plain(name) for _ in range(3)),
+            *nulls,
+        ]
 
     def keep_edges(self, maker: RowMaker) -> None:
         """Leave out the edges with which a check fails, whatever the other values are."""
+        self._edges = {name: list(edges) for name, edges in maker.edges.items()}
         for name in sorted(self.named):
             if name not in maker.free:
                 continue
@@ -109,19 +121,80 @@ class Checked:
             kept = [row[name] for row, rules in zip(rows, broken, strict=True) if not rules]
             maker.edges[name] = kept or ([maker.base[name]] if maker.base.get(name) is not None else [])
 
-    def repaired(self, maker: RowMaker, rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
-        """The rows without those that break a check together, in which columns of the checks get plain values; and values that
-        rows of their own are wanted for.
-        """
-        kept, wanted = [], []
+    def repaired(self, maker: RowMaker, rows: Sequence[Row]) -> list[Row]:
+        """The rows with plain values in the columns of checks that they break, without those that break one then too."""
+        kept = []
         for row, rules in zip(rows, self.broken(rows), strict=True):
             fixed = dict(row)
             for name in sorted({name for rule in rules for name in self.columns[rule]} & maker.base.keys()):
-                if row[name] != maker.base[name]:
-                    wanted.append({name: row[name]})
                 fixed[name] = maker.base[name]
             kept.append(fixed)
-        return [row for row, rules in zip(kept, self.broken(kept), strict=True) if not rules], wanted
+        return [row for row, rules in zip(kept, self.broken(kept), strict=True) if not rules]
+
+    def forbids(self, maker: RowMaker, name: str, value: Any) -> bool:
+        """Whether a check of this column alone does not take the value: then it is none of the column's values."""
+        row = maker.make({name: value}, keep=False)
+        if row is None:
+            return False
+        (rules,) = self.broken([{**row, name: value}])
+        return any(set(self._checks.columns[rule]) == {name} for rule in rules)
+
+    def completed(self, maker: RowMaker, name: str, value: Any) -> Row | None:
+        """A value with values of the columns that checks tie it to, so that all checks hold; None where none were found."""
+        row = maker.make({name: value}, keep=False)
+        if row is None:
+            return None
+        row[name] = value
+        tied = [other for other in self._tied_to(name) if other != name and other in maker.free]
+        if (found := self._first_whole([row])) is None:
+            found = self._first_whole(self._near_misses(maker, row, tied, value))
+        if found is None:
+            found = self._first_whole(self._like_generated(maker, row, tied, name))
+        return None if found is None else {other: found[other] for other in (name, *tied)}
+
+    def _tied_to(self, name: str) -> list[str]:
+        """The columns that checks speak of together with this one, or with one of those."""
+        found = {name: None}
+        grown = True
+        while grown:
+            of_rules = [names for names in self.columns.values() if not found.keys().isdisjoint(names)]
+            more = {other: None for names in of_rules for other in names}
+            grown = not more.keys() <= found.keys()
+            found |= more
+        return list(found)
+
+    def _first_whole(self, rows: Iterable[Row]) -> Row | None:
+        left = iter(rows)
+        while some := list(islice(left, _AT_ONCE)):
+            for row, rules in zip(some, self.broken(some), strict=True):
+                if not rules:
+                    return row
+        return None
+
+    def _near_misses(self, maker: RowMaker, row: Row, tied: Sequence[str], value: Any) -> Iterator[Row]:
+        """The row with other values in one of the columns, then in all of them."""
+        pools = {}
+        for name in tied:
+            column = self.contract.columns[name]
+            alike = [other for other in _alike(column, value) if fits(column, other)]
+            pool = [row[name], *alike, *self._near(name, maker)]
+            pools[name] = list({repr(v): v for v in pool}.values())
+        for name, pool in pools.items():
+            yield from ({**row, name: other} for other in pool)
+        if prod(len(pool) for pool in pools.values()) <= _COMBINATIONS:
+            for values in product(*pools.values()):
+                yield {**row, **dict(zip(pools, values, strict=True))}
+            return
+        for _ in range(_COMBINATIONS):
+            yield {**row, **{name: maker.random.choice(pool) for name, pool in pools.items()}}
+
+    def _like_generated(self, maker: RowMaker, row: Row, tied: Sequence[str], name: str) -> Iterator[Row]:
+        """The row with the other columns as rows have them that `seed` would write; those with the same value first."""
+        if self._of_seed is None:
+            self._of_seed = _generated(maker)
+        known = [made for made in self._of_seed if all(other in made for other in tied)]
+        for made in sorted(known, key=lambda made: made.get(name) != row[name]):
+            yield {**row, **{other: made[other] for other in tied}}
 
     def breaking(self, rule: CheckRule, like: Mapping[str, Any], maker: RowMaker) -> Row | None:
         """A row like another that breaks this check alone; None where none was found."""
@@ -141,9 +214,36 @@ class Checked:
             {**like, **dict(zip(names, values, strict=True))}
             for values in islice(product(*pools), _COMBINATIONS)
         ]
+        alone = [row for row, rules in zip(rows, self.broken(rows), strict=True) if rules == (rule,)]
+        spelt = [self.broken([_spelt(row, names, way) for row in alone]) for way in _SPELLINGS]
         return next(
-            (row for row, rules in zip(rows, self.broken(rows), strict=True) if rules == (rule,)), None
+            (row for row, *ways in zip(alone, *spelt, strict=True) if all(rule in way for way in ways)), None
         )
+
+
+# To a collation these may be the same text: a row that breaks a check only in one of them breaks it on some databases.
+_SPELLINGS: tuple[Callable[[str], str], ...] = (str.upper, str.lower, str.strip)
+
+
+def _spelt(row: Row, names: Sequence[str], way: Callable[[str], str]) -> Row:
+    return {name: way(v) if name in names and isinstance(v, str) else v for name, v in row.items()}
+
+
+def _generated(maker: RowMaker) -> list[Row]:
+    """Rows of the generator, in columns whose values are as the types take them; none where it makes none."""
+    from sqlmodel_framework.utils.generation.rows import generate_rows
+
+    try:
+        batches = list(generate_rows(maker.table, _GENERATED))
+    except (DatakitError, ArithmeticError, LookupError, TypeError, ValueError):
+        return []
+    rows = [row for batch in batches for row in batch.to_pylist()]
+    for name, column in maker.contract.columns.items():
+        members = {_stored(column, member): member for member in members_of(column)}
+        for row in rows:
+            if row.get(name) in members:
+                row[name] = members[row[name]]
+    return rows
 
 
 def _storable(column: ColumnContract, value: Any) -> bool:
@@ -176,6 +276,16 @@ def _as_values(column: ColumnContract, literal: Any) -> Iterator[Any]:
         except ValueError:
             return
         yield date(found.year, found.month, found.day) if column.family == "date" else found
+
+
+def _alike(column: ColumnContract, value: Any) -> Iterator[Any]:
+    """The value of another column, with its neighbours, as one of this column."""
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        yield from _numbers(column, Decimal(str(value)))
+    elif (isinstance(value, str) and column.family == "text" and column.choices is None) or (
+        isinstance(value, date) and column.family == ("datetime" if isinstance(value, datetime) else "date")
+    ):
+        yield value
 
 
 def _numbers(column: ColumnContract, literal: Decimal) -> Iterator[Any]:

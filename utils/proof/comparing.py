@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 from unicodedata import normalize
 from uuid import UUID
@@ -17,6 +18,7 @@ from sqlmodel_framework.utils.proof.boundaries import is_single_precision
 __all__ = ["Unreadable", "loss_of", "shown", "shown_pair"]
 
 _LONG = 60
+_FEW = 12
 _QUARTER = timedelta(minutes=15)
 
 
@@ -237,14 +239,22 @@ def shown(value: Any) -> str:
     """A generated value for a message; a long one by its length and its beginning."""
     if isinstance(value, Unreadable):
         return f"{shown(value.text)}, as text"
-    if isinstance(value, str | bytes) and len(value) > _LONG:
+    if value is None:
+        return "NULL"
+    if isinstance(value, Enum):
+        return f"{type(value).__name__}.{value.name}"
+    if isinstance(value, str | bytes) and len(value) > (_LONG if _is_narrow(value) else _FEW):
         unit = "characters" if isinstance(value, str) else "bytes"
-        return f"{len(value)} {unit} {value[:12]!r}…"
+        return f"{len(value)} {unit} {value[: 12 if _is_narrow(value) else 6]!r}…"
     if isinstance(value, Decimal | datetime | date | time | timedelta | UUID):
         text = str(value)
     else:
         text = repr(value)
     return text if len(text) <= 2 * _LONG else f"{text[:_LONG]}… ({len(text)} characters)"
+
+
+def _is_narrow(value: str | bytes) -> bool:
+    return isinstance(value, bytes) or all(ord(character) <= 0xFFFF for character in value)
 
 
 def shown_pair(sent: Any, read: Any) -> tuple[str, str]:
@@ -255,7 +265,7 @@ def shown_pair(sent: Any, read: Any) -> tuple[str, str]:
         or not isinstance(sent, str | bytes)
         or max(len(sent), len(read)) <= _LONG
     ):
-        return both
+        return both if both[0] != both[1] else (_exactly(sent), _exactly(read))
     start = next(
         (i for i, (a, b) in enumerate(zip(sent, read, strict=False)) if a != b), min(len(sent), len(read))
     )
@@ -263,3 +273,15 @@ def shown_pair(sent: Any, read: Any) -> tuple[str, str]:
     return both[0] + around + repr(sent[start : start + 12]), both[1] + around + repr(
         read[start : start + 12]
     )
+
+
+def _exactly(value: Any) -> str:
+    """A value with its type, a float by all of its digits: for two that look alike."""
+    text = (
+        str(Decimal(value))
+        if isinstance(value, float)
+        else repr(value)
+        if isinstance(value, str)
+        else shown(value)
+    )
+    return f"{text[:_LONG]} ({type(value).__name__})"

@@ -13,12 +13,13 @@ from sqlalchemy import BigInteger, Numeric, String, Table
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
-from sqlmodel_framework.base.models.contract import ColumnContract, Contract, contract_of
+from sqlmodel_framework.base.models.contract import ColumnContract, Contract, contract_of, range_of
+from sqlmodel_framework.base.models.families import family_of, plain_type
 from sqlmodel_framework.engines.base import Capabilities, Rule
 from sqlmodel_framework.utils.proof.checked import Checked, label_of
 from sqlmodel_framework.utils.proof.comparing import shown
-from sqlmodel_framework.utils.table_order import Reference
 from sqlmodel_framework.utils.proof.rows import Row, RowMaker, loosely
+from sqlmodel_framework.utils.table_order import Reference
 
 __all__ = ["Forbidden", "NotTried", "forbidden_rows"]
 
@@ -120,6 +121,8 @@ def _numbers_itself(table: Table, column: ColumnContract) -> bool:
 def _beyond(column: ColumnContract, dialect: Dialect) -> Iterator[tuple[Rule, Any, TypeEngine[Any]]]:
     """What the type of a column refuses, by rule, with a plain type that sends it."""
     sql_type: Any = column.sql_type
+    # A variant for this database may have another range.
+    here: Any = plain_type(column.column.type.dialect_impl(dialect))
     if column.family in ("text", "binary"):
         size = _SIZED.search(column.column.type.compile(dialect).upper())
         if column.declared_length is not None and size is not None:
@@ -129,10 +132,10 @@ def _beyond(column: ColumnContract, dialect: Dialect) -> Iterator[tuple[Rule, An
                 "x" * longer if column.family == "text" else b"x" * longer,
                 sql_type if column.family == "binary" else String(),
             )
-    elif column.family == "integer":
-        yield "range", column.maximum + 1, BigInteger()
-    elif column.family == "decimal" and column.precision is not None:
-        yield "range", Decimal(10) ** (column.precision - (column.scale or 0)), Numeric()
+    elif column.family == "integer" and family_of(here) == "integer":
+        yield "range", range_of(here)[1] + 1, BigInteger()
+    elif column.family == "decimal" and family_of(here) == "decimal" and here.precision is not None:
+        yield "range", Decimal(10) ** (here.precision - (here.scale or 0)), Numeric()
     elif column.family == "enum":
         native = sql_type.native_enum and dialect.supports_native_enum
         if native or sql_type.create_constraint:
@@ -143,8 +146,9 @@ def _beyond(column: ColumnContract, dialect: Dialect) -> Iterator[tuple[Rule, An
 
 def _orphan(breaker: Breaker, reference: Reference) -> Forbidden | NotTried:
     named = reference.name or ", ".join(reference.columns)
-    table, maker = breaker.maker.table, breaker.maker
-    if not breaker.capabilities.cross_schema_foreign_keys and _crosses(table, reference):
+    maker = breaker.maker
+    crosses = reference.parent.schema != reference.table.schema
+    if crosses and not breaker.capabilities.cross_schema_foreign_keys:
         return NotTried("foreign key", "keys across schemas", by_nature=True)
     if reference.deferred and not breaker.capabilities.late_checks:
         return NotTried(
@@ -163,16 +167,10 @@ def _orphan(breaker: Breaker, reference: Reference) -> Forbidden | NotTried:
         own_key = tuple(orphan[name] for name in reference.referred) if reference.is_own else None
         if None not in values and tuple(map(loosely, values)) not in taken and values != own_key:
             sent = ", ".join(map(shown, values))
-            return Forbidden("foreign key", reference.columns, orphan, sent, reference.name, reference=reference)
+            return Forbidden(
+                "foreign key", reference.columns, orphan, sent, reference.name, reference=reference
+            )
     return NotTried("foreign key", f"no value of {named} was found that leads nowhere")
-
-
-def _crosses(table: Table, reference: Reference) -> bool:
-    return any(
-        constraint.referred_table.fullname == reference.parent.fullname
-        and constraint.referred_table.schema != table.schema
-        for constraint in table.foreign_key_constraints
-    )
 
 
 def _duplicate(breaker: Breaker, key: tuple[str, ...]) -> Forbidden | NotTried:

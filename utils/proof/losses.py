@@ -23,7 +23,8 @@ _REFUSALS = {
     "foreign key": "a foreign key that the class does not have",
     "duplicate": "a unique key that the class does not have, or one that takes different values as equal",
     "check": "a CHECK that the class does not have, or another condition",
-    "characters": "the character set or the type of the column lacks these characters",
+    "characters": "the character set or the type of the column lacks these characters; where it is the database's own:"
+    " ALTER DATABASE … CHARACTER SET utf8mb4 before the tables are made, or on PostgreSQL one that is created with UTF8",
     "unsent": "the driver does not take the value",
     "other": "the column does not take the value",
 }

@@ -5,14 +5,15 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from random import Random
+from threading import Lock
 from time import perf_counter
 from typing import Any
 
-from sqlalchemy import Table
-from sqlalchemy.exc import SAWarning
+from sqlalchemy import Connection, Table
+from sqlalchemy.exc import IntegrityError, SAWarning
 
 from sqlmodel_framework.base.errors import ConfigurationError, NoScratchPlaceError, RowsNotGeneratedError
 from sqlmodel_framework.base.models.contract import Contract, contract_of
@@ -25,11 +26,11 @@ from sqlmodel_framework.engines.live import LiveTarget, open_target
 from sqlmodel_framework.utils.findings import Finding, Severity
 from sqlmodel_framework.utils.proof.forbidden import notes_of
 from sqlmodel_framework.utils.proof.losses import Losses
-from sqlmodel_framework.utils.table_order import Reference, Order, references_of, order_of
 from sqlmodel_framework.utils.proof.plain import plain_values
 from sqlmodel_framework.utils.proof.rows import Row, edges_of
 from sqlmodel_framework.utils.proof.store import NotWritableError, RowStore
 from sqlmodel_framework.utils.proof.table_proof import TableProof
+from sqlmodel_framework.utils.table_order import Order, Reference, order_of, references_of
 from sqlmodel_framework.utils.tables import tables_of
 
 __all__ = ["ProofResult", "prove_deployment"]
@@ -37,6 +38,8 @@ __all__ = ["ProofResult", "prove_deployment"]
 _FEWEST_ROWS = 6
 _SPARE_PARENTS = 4
 _LATE_KEYS = 12
+_NO_PARENT = "no rows of "
+_NOT_WRITABLE = "rows cannot be written or read here: "
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def prove_deployment(tables: Iterable[TableLike], target: TargetConfig, *, seed:
         engine_of(target).refuse_if_absent(target)
     live = open_target(target)
     proof = _Proof(wanted, contracts, live.engine, seed)
-    with live.engine.errors(target, "prove"), _quietly():
+    with live.engine.errors(target, "prove"), _quiet:
         live.engine.attach_schemas(live, schemas_of(proof.all_tables), create=False)
         _rehearse(live, proof)
     names = [table.fullname for table in wanted]
@@ -96,17 +99,40 @@ def prove_deployment(tables: Iterable[TableLike], target: TargetConfig, *, seed:
         not_proven={name: proof.reasons[name] for name in names if name in proof.reasons},
         rows=sum(one.written for one in proof.tables.values()),
         forbidden=sum(one.tried for one in proof.tables.values()),
-        notes=tuple(notes_of(sum((one.never for one in proof.tables.values()), Counter()), live.engine.kind)),
+        notes=(
+            *notes_of(sum((one.never for one in proof.tables.values()), Counter()), live.engine.kind),
+            *(note for name in names if name in proof.tables for note in proof.tables[name].notes),
+        ),
         seconds=perf_counter() - started,
     )
 
 
-@contextmanager
-def _quietly() -> Any:
-    """SQLAlchemy warns of decimals on SQLite; what comes of them is what the proof looks at."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SAWarning)
-        yield
+class _Quiet:
+    """SQLAlchemy warns of decimals on SQLite; what comes of them is what the proof looks at.
+
+    The filters of warnings are the process's own: the first of proofs side by side sets them, the last puts them back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._proofs = 0
+        self._filters = ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._proofs += 1
+            if self._proofs == 1:
+                self._filters.enter_context(warnings.catch_warnings())
+                warnings.filterwarnings("ignore", "Dialect .* does \\*not\\* support Decimal", SAWarning)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._proofs -= 1
+            if self._proofs == 0:
+                self._filters.close()
+
+
+_quiet = _Quiet()
 
 
 def _rehearse(live: LiveTarget, proof: _Proof) -> None:
@@ -131,57 +157,82 @@ class _Proof:
     seed: int
     all_tables: list[Table] = field(init=False)
     order: Order = field(init=False)
+    null_first: set[Reference] = field(init=False)
     tables: dict[str, TableProof] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.all_tables = with_referred(self.wanted)
         self.order = order_of(self.all_tables)
+        own = {r for table in self.all_tables for r in references_of(table) if r.is_own and r.nullable}
+        self.null_first = self.order.cut | own
 
     def fail_all(self, reason: str) -> None:
-        """None of the tables is proven."""
+        """None of the tables is proven, and what was found until now may come of that reason."""
+        self.tables.clear()
         for table in self.wanted:
             self.reasons.setdefault(table.fullname, reason)
 
     def run(self, scratch: Scratch, there: set[str]) -> None:
         """Write the rows of all tables, compare, then try what is forbidden."""
-        for table in self.order.tables:
+        for table in (*self.order.cycles, *self.order.tables):
             self._prepare(table, scratch, there)
+        if not self.order.late:
+            # A deferred key that the class does not have is then broken by a row, not by all of them.
+            self.engine.check_deferred(scratch.connection)
         least = self._least_rows()
         late = self._late_keys()
         for name, one in self.tables.items():
             self._step(name, lambda one=one, name=name: self._write(one, least[name], late))
-        for reference in sorted(self.order.null_first, key=lambda reference: (reference.table, reference.columns)):
-            if (
-                reference.table in self.tables
-                and self.tables[reference.table].rows
-                and reference.parent.fullname in self.tables
-            ):
-                one, parent = self.tables[reference.table], self.tables[reference.parent.fullname]
-                self._step(
-                    reference.table, lambda one=one, reference=reference, parent=parent: one.set_parents(reference, parent.rows)
-                )
-        self.engine.check_deferred(scratch.connection)
+        for reference in sorted(self.null_first, key=lambda r: (r.table.fullname, r.columns)):
+            self._set_parents(reference)
+        if self.order.late and not self._late_keys_hold(scratch.connection):
+            return
         for name, one in self.tables.items():
             self._step(name, lambda one=one: one.forbid(self.tables))
+        self._keep_reasons()
+
+    def _keep_reasons(self) -> None:
         self.reasons |= {name: one.reason for name, one in self.tables.items() if one.reason is not None}
+
+    def _set_parents(self, reference: Reference) -> None:
+        one, parent = (self.tables.get(table.fullname) for table in (reference.table, reference.parent))
+        if one is not None and one.rows and parent is not None:
+            self._step(reference.table.fullname, lambda: one.set_parents(reference, parent.rows))
+
+    def _late_keys_hold(self, connection: Connection) -> bool:
+        """Check deferred keys; where rows that they wait for are missing, nothing forbidden can be tried any more."""
+        try:
+            with connection.begin_nested():
+                self.engine.check_deferred(connection)
+        except IntegrityError:
+            for one in self.tables.values():
+                one.fail(
+                    "a deferred foreign key does not hold at the end: rows that it leads to were not taken"
+                )
+            self._keep_reasons()
+            return False
+        return True
 
     def _step(self, name: str, step: Any) -> None:
         """One step of one table; what stops it is the reason why it is not proven, and the others go on."""
         try:
             step()
         except NotWritableError as exc:
-            self.tables[name].fail(f"rows cannot be written or read here: {exc}")
+            self.tables[name].fail(f"{_NOT_WRITABLE}{exc}")
         except ConfigurationError as exc:
             self.tables[name].fail(_told(exc))
 
     def _prepare(self, table: Table, scratch: Scratch, there: set[str]) -> None:
         name = table.fullname
         contract = self.contracts.get(name) or contract_of(table)
-        if name in self.order.circles:
-            self.reasons[name] = self.order.circles[name]
+        if table in self.order.cycles:
+            keys = self.order.cycles[table]
+            self.reasons[name] = f"a circle of foreign keys that cannot be null: {keys}"
         elif name not in there:
             self.reasons[name] = "there is no such table"
+        elif (table.schema, table.name) in scratch.closed:
+            self.reasons[name] = scratch.closed[table.schema, table.name]
         else:
             try:
                 edges = edges_of(contract, table, self.seed)
@@ -203,9 +254,9 @@ class _Proof:
         }
         for table in reversed(self.order.tables):
             for reference in references_of(table):
-                if reference.parent.fullname in least and table.fullname in least and not reference.is_own:
-                    needed = least[table.fullname] + _SPARE_PARENTS
-                    least[reference.parent.fullname] = max(least[reference.parent.fullname], needed)
+                parent = reference.parent.fullname
+                if parent in least and table.fullname in least and not reference.is_own:
+                    least[parent] = max(least[parent], least[table.fullname] + _SPARE_PARENTS)
         return least
 
     def _late_keys(self) -> dict[Reference, list[tuple[Any, ...]]]:
@@ -215,8 +266,12 @@ class _Proof:
             parent = self.tables.get(reference.parent.fullname)
             if parent is None:
                 continue
-            makers = [plain_values(parent.contract.columns[name], parent.random) for name in reference.referred]
-            keys = list(dict.fromkeys(tuple(next(maker, None) for maker in makers) for _ in range(_LATE_KEYS)))
+            makers = [
+                plain_values(parent.contract.columns[name], parent.random) for name in reference.referred
+            ]
+            keys = list(
+                dict.fromkeys(tuple(next(maker, None) for maker in makers) for _ in range(_LATE_KEYS))
+            )
             parent.wanted = [dict(zip(reference.referred, key, strict=True)) for key in keys]
             late[reference] = keys
         return late
@@ -224,13 +279,16 @@ class _Proof:
     def _write(self, one: TableProof, least: int, late: Mapping[Reference, list[tuple[Any, ...]]]) -> None:
         rows: dict[str, Sequence[Row]] = {name: other.rows for name, other in self.tables.items()}
         for reference in references_of(one.table):
-            missing = not rows.get(reference.parent.fullname) and reference not in late and not reference.is_own
-            if missing and reference not in self.order.null_first and not reference.nullable:
-                reason = self.reasons.get(reference.parent.fullname) or (
-                    self.tables[reference.parent.fullname].reason if reference.parent.fullname in self.tables else None
-                )
-                raise RowsNotGeneratedError(f"no rows of {reference.parent.fullname} to refer to: {reason}")
-        one.write(least, self.order.null_first, rows, late)
+            parent = reference.parent.fullname
+            optional = reference.is_own or reference.nullable or reference in {*late, *self.null_first}
+            if not optional and not rows.get(parent):
+                failed = self.tables.get(parent)
+                reason = self.reasons.get(parent) or (failed.reason if failed else None) or "none was taken"
+                # The first cause is told, not the way that led there.
+                if not reason.startswith((_NO_PARENT, _NOT_WRITABLE)):
+                    reason = f"{_NO_PARENT}{parent} to refer to: {reason}"
+                raise RowsNotGeneratedError(reason)
+        one.write(least, self.null_first, rows, late)
 
 
 def _told(error: ConfigurationError) -> str:

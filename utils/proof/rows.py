@@ -15,8 +15,8 @@ from sqlalchemy.sql.visitors import iterate
 from sqlmodel_framework.base.errors import RowsNotGeneratedError
 from sqlmodel_framework.base.models.contract import ColumnContract, Contract
 from sqlmodel_framework.utils.proof.boundaries import boundary_values, fits
-from sqlmodel_framework.utils.table_order import Reference
 from sqlmodel_framework.utils.proof.plain import plain_values
+from sqlmodel_framework.utils.table_order import Reference
 
 __all__ = ["Row", "RowMaker", "edges_of", "key_columns_of", "loosely"]
 
@@ -100,7 +100,7 @@ def loosely(value: Any) -> Any:
 class RowMaker:
     """Makes rows of one table. `options` are the keys of the rows that each foreign key may refer to.
 
-    `null_first` keys stay null. `base` are values of columns that checks speak of, with which the checks hold.
+    Keys in `null_first` stay null. `base` are values of columns that checks speak of, with which the checks hold.
     """
 
     contract: Contract
@@ -115,12 +115,13 @@ class RowMaker:
     def __post_init__(self) -> None:
         self.keys = key_columns_of(self.contract, self.table)
         self.in_keys = {name for key in self.keys for name in key}
-        self.own_references = [reference for reference in self.references if reference.is_own and reference not in self.null_first]
+        at_once = [reference for reference in self.references if reference not in self.null_first]
+        self.own_references = [reference for reference in at_once if reference.is_own]
         self.parents = sorted(
-            (reference for reference in self.references if reference not in self.null_first and not reference.is_own),
+            (reference for reference in at_once if not reference.is_own),
             key=lambda reference: (bool(reference.nullable), -len(reference.columns)),
         )
-        self.linked = {name for reference in (*self.parents, *self.own_references) for name in reference.columns}
+        self.linked = {name for reference in at_once for name in reference.columns}
         self.linked |= {name for reference in self.null_first for name in reference.nullable}
         self.free = [name for name in self.edges if name not in self.linked]
         self._plain: dict[str, Iterator[Any]] = {}
@@ -175,6 +176,15 @@ class RowMaker:
                 return None
         return None
 
+    def make_alone(self, wanted: Mapping[str, Any]) -> Row | None:
+        """A row as if there were no others: its keys may be those of earlier rows."""
+        used = self._used
+        self.forget()
+        try:
+            return self.make(wanted, keep=False)
+        finally:
+            self._used = used
+
     def _refer(
         self, row: Row, wanted: Mapping[str, Any], again: tuple[str, ...], turn: int, attempt: int
     ) -> bool:
@@ -185,7 +195,9 @@ class RowMaker:
         rest = turn + attempt - 1
         total = 1
         for reference in self.parents:
-            if reference.nullable and all(name in wanted and wanted[name] is None for name in reference.nullable):
+            if reference.nullable and all(
+                name in wanted and wanted[name] is None for name in reference.nullable
+            ):
                 row |= dict.fromkeys(reference.nullable)
                 row |= {n: self.plain(n) for n in reference.columns if n not in row}
                 continue

@@ -139,10 +139,11 @@ class RowStore:
         columns = [cast(self.into.c[name], String) for name in show]
         try:
             with self.connection.begin_nested():
-                found = self.connection.execute(select(*columns).where(self._is(row))).first()
+                found = self.connection.execute(select(*columns).where(self._is(row))).fetchmany(2)
         except (DBAPIError, *_CLIENT_ERRORS):
             return []
-        return list(found) if found else []
+        # Of two rows with one key, one may be somebody's own.
+        return list(found[0]) if len(found) == 1 else []
 
     def update(self, rows: Sequence[Row], columns: Sequence[str]) -> Refused | None:
         """Set columns of rows that are there, found by their primary key."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -19,13 +19,14 @@ from sqlmodel_framework.utils.proof.checked import Checked
 from sqlmodel_framework.utils.proof.comparing import shown
 from sqlmodel_framework.utils.proof.forbidden import Forbidden, forbidden_rows
 from sqlmodel_framework.utils.proof.losses import Losses
-from sqlmodel_framework.utils.table_order import Reference, references_of
 from sqlmodel_framework.utils.proof.rows import Row, RowMaker, fitting_options, loosely
 from sqlmodel_framework.utils.proof.store import Refused, RowStore
+from sqlmodel_framework.utils.table_order import Reference, references_of
 
 __all__ = ["TableProof"]
 
 _RETRIES = 3
+_RETRIES_OF_KEYS = 20
 
 
 @dataclass
@@ -48,6 +49,10 @@ class TableProof:
     tried: int = 0
     never: Counter[str] = field(default_factory=Counter)
     _guilty: set[tuple[str, str]] = field(default_factory=set)
+    _values: dict[str, list[Any]] = field(default_factory=dict)
+    _placed: set[tuple[str, str]] = field(default_factory=set)
+    _taken: set[tuple[str, str]] = field(default_factory=set)
+    _untried: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
 
     def fail(self, reason: str) -> None:
         """Remember the first reason why the table is not proven."""
@@ -72,7 +77,31 @@ class TableProof:
             self.compare()
             self._remove()
         self.rows = self._insert(maker, last)
+        if self.rows and self.reason is None:
+            self.rows += self._insert_rest(maker)
         self.compare()
+        if members := self._shown_untried(lambda name: self.contract.columns[name].choices is not None):
+            self.fail(f"no row was found for members of an enum: {members}")
+
+    @property
+    def notes(self) -> list[str]:
+        """What was left out, for each cause."""
+        name = self.table.fullname
+        found = [
+            f"{name}: not tried, {cause}: {_told(values)}" for cause, values in sorted(self._untried.items())
+        ]
+        if self._taken:
+            columns = ", ".join(sorted({column for column, _ in self._taken}))
+            found.append(f"{name}: boundary values of {columns} not tried: taken by rows that are there")
+        return found
+
+    def _shown_untried(self, of: Callable[[str], bool]) -> str:
+        found: dict[str, list[Any]] = {}
+        for values in self._untried.values():
+            for name, untried in values.items():
+                if of(name):
+                    found.setdefault(name, []).extend(untried)
+        return _told(found)
 
     def _ready(self) -> RowMaker:
         assert self.maker is not None
@@ -92,7 +121,13 @@ class TableProof:
             for reference in references
         }
         self.maker = RowMaker(
-            self.contract, self.table, references, options, null_first & set(references), self.edges, self.random
+            self.contract,
+            self.table,
+            references,
+            options,
+            null_first & set(references),
+            self.edges,
+            self.random,
         )
         if not self.contract.checks:
             return
@@ -102,26 +137,112 @@ class TableProof:
             self.fail(f"{exc.what}: {exc.where}")
             return
         self.maker.base = self.checked.find_base(self.maker)
-        self.checked.keep_edges(self.maker)
 
     def _rounds(self, maker: RowMaker, least: int) -> list[list[Row]]:
-        rounds = maker.rounds(least, self.wanted)
+        for name in maker.free:
+            nulls = [None] if self.contract.columns[name].nullable else []
+            self._values[name] = [*maker.edges[name], *nulls]
         if self.checked is None:
-            return rounds
-        kept = []
-        for rows in rounds:
-            good, wanted = self.checked.repaired(maker, rows)
-            extra = [row for row in (maker.make(values) for values in wanted) if row]
-            more, _ = self.checked.repaired(maker, extra)
-            kept.append([*good, *more])
-            if len(good) < len(rows) or len(more) < len(wanted):
-                self.fail("no row was found for some values: checks speak of keys, or of several columns")
-        return kept
+            rounds = maker.rounds(least, self.wanted)
+        else:
+            self.checked.keep_edges(maker)
+            planned = maker.rounds(least, self.wanted)
+            rounds = [self.checked.repaired(maker, rows) for rows in planned]
+            if self.wanted and sum(map(len, rounds)) < sum(map(len, planned)):
+                self.fail("no row was found for some keys that others refer to: checks speak of them")
+        more, alone = self._rows_of_rest(maker, rounds)
+        rounds[-1] = [*more, *rounds[-1]]
+        return [*([row] for row in alone), *rounds]
+
+    def _rows_of_rest(self, maker: RowMaker, rounds: list[list[Row]]) -> tuple[list[Row], list[Row]]:
+        """Rows for values that stand in none yet; and rows that have to be alone, for their keys are like those of others."""
+        placed = {mark for rows in rounds for row in rows for mark in _marks(row)}
+        more, alone = [], []
+        for name, values in self._values.items():
+            for value in values:
+                if (name, repr(value)) in placed:
+                    continue
+                row = self._row_with(maker, name, value)
+                if row is not None:
+                    more.append(row)
+                elif (row := self._row_with(maker, name, value, alone=True)) is not None:
+                    alone.append(row)
+                placed |= set() if row is None else set(_marks(row))
+        return more, alone
+
+    def _row_with(self, maker: RowMaker, name: str, value: Any, *, alone: bool = False) -> Row | None:
+        """A row that has a value and keeps the checks; one that is alone takes no keys from others."""
+        if alone and not self.store.key:
+            return None
+        wanted: Row | None = {name: value}
+        if self.checked is not None and name in self.checked.named:
+            if self.checked.forbids(maker, name, value):
+                return None
+            wanted = self.checked.completed(maker, name, value)
+            if wanted is None:
+                self._leave_out("by a CHECK", name, value)
+                return None
+        assert wanted is not None
+        row = maker.make_alone(wanted) if alone else maker.make(wanted)
+        if row is None:
+            return None
+        if repr(row[name]) == repr(value) and (self.checked is None or self.checked.broken([row]) == [()]):
+            return row
+        if not alone:
+            maker.give_back(row)
+        return None
+
+    def _leave_out(self, cause: str, name: str, value: Any) -> None:
+        values = self._untried.setdefault(cause, {}).setdefault(name, [])
+        if repr(value) not in map(repr, values):
+            values.append(value)
+
+    def _insert_rest(self, maker: RowMaker) -> list[Row]:
+        """Rows for values that stand in none that was taken, and that no finding tells of; gives those that are there."""
+        there: list[Row] = []
+        for name, values in self._values.items():
+            for value in values:
+                mark = (name, repr(value))
+                if mark in self._placed | self._guilty | self._taken:
+                    continue
+                if self.checked is not None and self.checked.forbids(maker, name, value):
+                    continue
+                if not any(value in of.get(name, ()) for of in self._untried.values()):
+                    there += self._insert_value(maker, name, value)
+        return there
+
+    def _insert_value(self, maker: RowMaker, name: str, value: Any) -> list[Row]:
+        for _ in range(_RETRIES):
+            row = self._row_with(maker, name, value)
+            if row is None:
+                break
+            refusal = self.store.insert([row])
+            if refusal is None:
+                self.written += 1
+                self._placed |= set(_marks(row))
+                return [row]
+            maker.give_back(row)
+            if self._is_taken(maker, name, value, refusal):
+                return []
+        self._leave_out("in no row that is taken", name, value)
+        return []
+
+    def _is_taken(self, maker: RowMaker, name: str, value: Any, refusal: Refused) -> bool:
+        """Whether a value of a key was refused because somebody's row has it."""
+        if refusal.reason != "duplicate" or self.empty or name not in maker.in_keys:
+            return False
+        known = (self.contract.primary_key, *self.contract.unique_keys)
+        by_expression = any(name in key and key not in known for key in maker.keys)
+        if by_expression or ((name,) in maker.keys and self.store.holds([name], [value])):
+            self._taken.add((name, repr(value)))
+            return True
+        return False
 
     def _insert(self, maker: RowMaker, rows: list[Row]) -> list[Row]:
         """Write rows, one by one where not all are taken; gives those that are there."""
         if self.store.insert(rows) is None:
             self.written += len(rows)
+            self._placed |= {mark for row in rows for mark in _marks(row)}
             return rows
         taken, refused = [], []
         for row in rows:
@@ -135,13 +256,14 @@ class TableProof:
         if base is not None:
             mended = (self._mended(maker, base, row, why) for row, why in refused)
             taken += [row for row in mended if row is not None]
+        self._placed |= {mark for row in taken for mark in _marks(row)}
         self.written += len(taken)
         return taken
 
     def _base(self, maker: RowMaker, taken: list[Row], refused: list[tuple[Row, Refused]]) -> Row | None:
         """A row that is taken; where there is none, all rows are refused for one reason."""
         why = refused[0][1]
-        for _ in range(_RETRIES):
+        for _ in range(self._retries(why)):
             row = maker.make({})
             if row is not None:
                 refusal = self.store.attempt(row, {}, ())
@@ -158,7 +280,7 @@ class TableProof:
         """Find the columns that a row was refused for, by a plain row with one of its values; write it without those."""
         guilty = [name for name in row if self._is_guilty(maker, base, name, row[name])]
         values = {name: base[name] if name in guilty else row[name] for name in maker.free}
-        for again in range(_RETRIES):
+        for again in range(self._retries(why)):
             fixed = maker.make(
                 {name: value for name, value in values.items() if not again or name not in maker.in_keys}
             )
@@ -172,12 +294,16 @@ class TableProof:
             self._blame(None, "a row of values that are taken by themselves", why)
         return None
 
+    def _retries(self, why: Refused) -> int:
+        """How often another row is tried: where others have rows, plain keys may be theirs."""
+        return _RETRIES_OF_KEYS if why.reason == "duplicate" and not self.empty else _RETRIES
+
     def _is_guilty(self, maker: RowMaker, base: Row, name: str, value: Any) -> bool:
         """Whether a plain row with this value is refused."""
         if name not in maker.free or value == base[name]:
             return False
         mark = (name, repr(value))
-        if mark in self._guilty:
+        if mark in self._guilty | self._taken:
             return True
         wanted = {**{n: base[n] for n in maker.free if n not in maker.in_keys}, name: value}
         trial = maker.make(wanted, keep=False)
@@ -186,6 +312,8 @@ class TableProof:
         refusal = self.store.attempt(trial, {}, ())
         if not isinstance(refusal, Refused):
             return False
+        if self._is_taken(maker, name, value, refusal):
+            return True
         self._guilty.add(mark)
         self._blame(name, shown(value), refusal)
         return True
@@ -256,7 +384,9 @@ class TableProof:
             fixed = [
                 o
                 for o in options
-                if all(n in reference.nullable or row[n] == v for n, v in zip(reference.columns, o, strict=True))
+                if all(
+                    n in reference.nullable or row[n] == v for n, v in zip(reference.columns, o, strict=True)
+                )
             ]
             if fixed:
                 option = fixed[(turn + 1) % len(fixed)]
@@ -295,7 +425,11 @@ class TableProof:
         if not self.empty and not self.store.key:
             self.fail("without a primary key its rows cannot be told from those that are there")
             return
-        there = self.losses.compare(self.rows, self.store.read(None if self.empty else self.rows))
+        read = self.store.read(None if self.empty else self.rows)
+        if not self.empty and len(read) > len(self.rows):
+            self.fail("rows that are there have the same primary keys: the database has no such key")
+            return
+        there = self.losses.compare(self.rows, read)
         if len(there) < len(self.rows):
             self.fail("rows are lost, so that a row that is refused cannot be told from one that is lost")
         self.rows = there
@@ -320,7 +454,9 @@ class TableProof:
         outcome = self.store.attempt(forbidden.row, forbidden.types, forbidden.columns)
         self.tried += 1
         if not isinstance(outcome, Refused):
-            if forbidden.reference is not None and self._leads_somewhere(forbidden, forbidden.reference, parents):
+            if forbidden.reference is not None and self._leads_somewhere(
+                forbidden, forbidden.reference, parents
+            ):
                 self.fail("rows that are there have the keys that should lead nowhere")
             else:
                 self.losses.let_in(forbidden, outcome)
@@ -329,7 +465,19 @@ class TableProof:
         elif outcome.reason == "duplicate" and forbidden.rule != "duplicate":
             self.fail("a forbidden row was refused for another reason: its key was taken")
 
-    def _leads_somewhere(self, forbidden: Forbidden, reference: Reference, parents: Mapping[str, TableProof]) -> bool:
+    def _leads_somewhere(
+        self, forbidden: Forbidden, reference: Reference, parents: Mapping[str, TableProof]
+    ) -> bool:
         parent = parents.get(reference.parent.fullname)
         values = [forbidden.row[name] for name in reference.columns]
         return parent is not None and parent.store.holds(reference.referred, values)
+
+
+def _marks(row: Row) -> Iterator[tuple[str, str]]:
+    """The values of a row, so that they can be looked up."""
+    return ((name, repr(value)) for name, value in row.items())
+
+
+def _told(values: Mapping[str, Sequence[Any]]) -> str:
+    """Columns and their values for a message."""
+    return "; ".join(f"{name} {', '.join(map(shown, found))}" for name, found in values.items())

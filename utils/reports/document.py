@@ -82,6 +82,8 @@ class TargetReport:
     @property
     def _not_proven(self) -> tuple[str, ...]:
         reasons = self.proof.not_proven if self.proof else {}
+        if len(reasons) > 1 and self.proof and not self.proof.proven and len(set(reasons.values())) == 1:
+            return (f"not proven: all {len(reasons)} tables ({next(iter(reasons.values()))})",)
         return tuple(f"not proven: {table} ({reason})" for table, reason in reasons.items())
 
     @property

@@ -36,7 +36,18 @@ def as_github(
             yield _command("error", {"title": "unverified"}, printable(f"{report.target}: {sentence}"))
         if report.error is not None:
             lines = "\n".join(printable_lines(f"{report.target}: {report.error}"))
-            yield _command("error", {"title": type(report.error).__name__}, lines)
+            yield _command("error", {**_broken(report), "title": type(report.error).__name__}, lines)
+
+
+def _broken(report: TargetReport) -> dict[str, str]:
+    """The place of the first module that lint could not import."""
+    if report.lint is None or not report.lint.broken:
+        return {}
+    file, line = report.lint.broken[0]
+    return {
+        "file": printable(Path(file).as_posix()),
+        **({} if line is None else {"line": str(line)}),
+    }
 
 
 def _finding_command(report: TargetReport, finding: Finding, sources: Sources, *, verbose: bool) -> str:

@@ -5,7 +5,7 @@ Read by Jenkins, GitLab, Azure DevOps and others; the form is that of https://gi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from sqlmodel_framework.base.errors import DatakitError
@@ -27,7 +27,7 @@ __all__ = ["as_junit"]
 def as_junit(kit: str, tables: Sequence[str], reports: Sequence[TargetReport]) -> str:
     """The run as one XML document.
 
-    A table's findings of severity error are one `failure`, the others its `system-out`. What could not be checked is an
+    A table's findings of severity error are one `failure`, the others its `system-out`; of lint, warnings fail, too. What could not be checked is an
     `error` in a case of its own, as is an error of the target. No table passes that was not validated wholly:
     it is `skipped`, or has failed.
     """
@@ -51,12 +51,13 @@ def _add_suite(root: Element, kit: str, report: TargetReport, tables: Sequence[s
         _add_table(
             _case(suite, kit, report, table),
             findings[table],
+            _FAILING if report.lint is None else _FAILING_LINT,
             _why_this(table, not_proven, skipped) if table in own or findings[table] else "not validated",
         )
     if report.unverified:
         _add_unverified(_case(suite, kit, report, "(unverified)"), report.unverified)
     if report.error is not None:
-        _add_error(_case(suite, kit, report, "(target)"), report.error)
+        _add_error(_case(suite, kit, report, "(target)" if report.lint is None else kit), report.error)
     if report.notes:
         SubElement(suite, "system-out").text = _lines(report.notes)
     _count(suite, report)
@@ -80,9 +81,15 @@ def _why_this(table: str, not_proven: Mapping[str, str], skipped: str | None) ->
     return f"not proven: {printable(not_proven[table])}" if table in not_proven else skipped
 
 
-def _add_table(case: Element, findings: Sequence[Finding], skipped: str | None) -> None:
-    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
-    others = [finding for finding in findings if finding.severity is not Severity.ERROR]
+_FAILING = {Severity.ERROR}
+_FAILING_LINT = {Severity.ERROR, Severity.WARNING}
+
+
+def _add_table(
+    case: Element, findings: Sequence[Finding], failing: Collection[Severity], skipped: str | None
+) -> None:
+    errors = [finding for finding in findings if finding.severity in failing]
+    others = [finding for finding in findings if finding.severity not in failing]
     if errors:
         kinds = ", ".join(dict.fromkeys(f"{finding.code} {finding.name}" for finding in errors))
         message = f"{count(len(errors), 'difference')}: {kinds}"

@@ -61,6 +61,10 @@ LINT_EXPLANATIONS: dict[str, tuple[str, str]] = {
         "A limit of the field is checked by no database, and SQLModel does not check it in a table class.",
         "Add a CHECK constraint.",
     ),
+    "DL204": (
+        "The column takes NULL, and the field takes no None.",
+        "Give the column nullable=False, or let the field take None.",
+    ),
     "DL301": (
         "A name is longer than a database takes.",
         "Give it a shorter one.",

@@ -87,14 +87,14 @@ def _location(report: TargetReport, finding: Finding, sources: Sources) -> dict[
     location: dict[str, Any] = {"logicalLocations": list(_logical_locations(report, finding))}
     place = source_of(finding, sources)
     if place is not None:
-        file, line = place
-        path = Path(file).as_posix()
-        uri = ("file://" if path.startswith("/") else "") + quote(path, errors="backslashreplace")
-        location["physicalLocation"] = {
-            "artifactLocation": {"uri": uri},
-            "region": {"startLine": max(line, 1)},
-        }
+        location["physicalLocation"] = _physical(*place)
     return location
+
+
+def _physical(file: str, line: int) -> dict[str, Any]:
+    path = Path(file).as_posix()
+    uri = ("file://" if path.startswith("/") else "") + quote(path, errors="backslashreplace")
+    return {"artifactLocation": {"uri": uri}, "region": {"startLine": max(line, 1)}}
 
 
 def _logical_locations(report: TargetReport, finding: Finding) -> Iterator[dict[str, str]]:
@@ -126,12 +126,18 @@ def _invocation(reports: Sequence[TargetReport]) -> dict[str, Any]:
 
 def _notifications(report: TargetReport) -> Iterator[dict[str, Any]]:
     if report.error is not None:
-        yield _notification("error", f"{report.target}: {report.error}")
+        broken = () if report.lint is None else report.lint.broken
+        yield _notification("error", f"{report.target}: {report.error}", broken)
     for sentence in report.unverified:
         yield _notification("error", f"{report.target}: unverified: {sentence}")
     for note in report.notes:
         yield _notification("note", f"{report.target}: {note}")
 
 
-def _notification(level: str, text: str) -> dict[str, Any]:
-    return {"level": level, "message": {"text": printable(text)}}
+def _notification(level: str, text: str, places: Sequence[tuple[str, int | None]] = ()) -> dict[str, Any]:
+    notification: dict[str, Any] = {"level": level, "message": {"text": printable(text)}}
+    if places:
+        notification["locations"] = [
+            {"physicalLocation": _physical(file, 1 if line is None else line)} for file, line in places
+        ]
+    return notification

@@ -34,6 +34,8 @@ __all__ = ["as_tables", "console_of", "drawn", "terminal_width"]
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _WIDE = 120
+_WIDE_WITH_FILES = 160
+_ROOM_FOR_WORDS = 80
 _MOST_IN_A_TABLE = 500
 
 
@@ -78,7 +80,8 @@ def _print_findings(console: Console, findings: Sequence[Finding], *, width: int
         console.file.writelines(f"{line}\n" for line in finding_lines(findings, verbose=verbose))
         return
     if findings:
-        console.print(_wide_table(findings) if width >= _WIDE else _narrow_table(findings, width))
+        wide = _WIDE_WITH_FILES if any(finding.file for finding in findings) else _WIDE
+        console.print(_wide_table(findings) if width >= wide else _narrow_table(findings, width))
     if verbose:
         _print_lines(console, _mending_lines(findings))
     _print_lines(console, _fixes(findings))
@@ -149,13 +152,21 @@ def _place(finding: Finding) -> str:
     return finding.place if finding.file is None else f"{finding.place} ({finding.file}:{finding.line})"
 
 
-def _narrow_table(findings: Iterable[Finding], width: int) -> Table:
+def _longest_word(findings: Iterable[Finding], most: int) -> int:
+    """The width at which no place breaks in the middle of a word, but `most`."""
+    words = [word for finding in findings for word in (*_place(finding).split(" "), finding.name)]
+    return min(max(map(len, words)), most)
+
+
+def _narrow_table(findings: Sequence[Finding], width: int) -> Table:
     """Three columns, and what differs in lines below each other."""
     from rich.text import Text
 
     table = _table("Code", "Place", "Difference")
     table.columns[0].no_wrap = True
     table.columns[1].max_width = width * 2 // 5
+    if width >= _ROOM_FOR_WORDS:
+        table.columns[1].min_width = _longest_word(findings, width * 2 // 5)
     for finding in findings:
         style = _STYLES[finding.severity]
         told = (("expected", finding.expected), ("found", finding.found), ("cause", finding.cause))

@@ -75,9 +75,10 @@ def _proof_steps(proof: ProofResult) -> Iterator[str]:
 
 def _outcome(validation: ValidationResult) -> str:
     words = _findings_in_words(validation.findings)
+    none = "no difference that counts" if validation.left_out else "no difference"
     if not validation.unverified:
-        return words or "no difference"
-    return f"{words or 'no difference seen'}, {count(len(validation.unverified), 'thing')} unverified"
+        return words or none
+    return f"{words or none + ' seen'}, {count(len(validation.unverified), 'thing')} unverified"
 
 
 def _findings_in_words(findings: Sequence[Finding]) -> str:

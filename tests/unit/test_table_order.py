@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table
 
-from sqlmodel_framework.utils.proof.order import order_of
+from sqlmodel_framework.utils.table_order import order_of
 
 
 def tables(**references: list[tuple[str, dict[str, Any]]]) -> list[Table]:
@@ -31,33 +31,34 @@ DEFERRED = {"deferrable": True, "initially": "DEFERRED"}
 def test_parents_come_first() -> None:
     order = order_of(tables(c=[("b", {})], b=[("a", {})], a=[]))
     assert [table.name for table in order.tables] == ["a", "b", "c"]
-    assert not order.late
-    assert not order.circles
+    assert not order.cut
+    assert not order.cycles
 
 
-def test_a_self_reference_is_set_late_where_it_may_be_null() -> None:
+def test_a_self_reference_cuts_nothing() -> None:
     order = order_of(tables(a=[("a", NULLABLE)], b=[("b", {})]))
-    assert [link.table for link in order.late] == ["a"]
-    assert not order.circles
+    assert [table.name for table in order.tables] == ["a", "b"]
+    assert not order.cut
+    assert not order.cycles
 
 
-def test_a_circle_is_opened_where_a_key_may_be_null() -> None:
+def test_a_cycle_is_opened_where_a_key_may_be_null() -> None:
     order = order_of(tables(a=[("b", {})], b=[("c", {})], c=[("a", NULLABLE)]))
-    assert [(link.table, link.referred_table) for link in order.late] == [("c", "a")]
+    assert [key.label for key in order.cut] == ["c(a_id) -> a"]
     assert [table.name for table in order.tables] == ["c", "b", "a"]
 
 
-def test_a_circle_is_opened_where_a_key_is_looked_at_later() -> None:
+def test_a_cycle_is_opened_where_a_key_is_looked_at_later() -> None:
     order = order_of(tables(a=[("b", DEFERRED)], b=[("a", {})]))
-    assert [(link.table, link.referred_table) for link in order.ahead] == [("a", "b")]
+    assert [key.label for key in order.late] == ["a(b_id) -> b"]
     assert [table.name for table in order.tables] == ["a", "b"]
 
 
-def test_a_circle_that_cannot_be_opened_is_said_of_its_tables_alone() -> None:
+def test_a_cycle_that_cannot_be_opened_is_said_of_its_tables_alone() -> None:
     order = order_of(tables(a=[("b", {})], b=[("a", {})], c=[("a", {})], d=[]))
-    assert set(order.circles) == {"a", "b"}
-    assert order.circles["a"].startswith("a circle of foreign keys that cannot be null: ")
-    assert {table.name for table in order.tables} == {"a", "b", "c", "d"}
+    said = {table.name: keys for table, keys in order.cycles.items()}
+    assert said == dict.fromkeys("ab", "a(b_id) -> b, b(a_id) -> a")
+    assert {table.name for table in order.tables} == {"c", "d"}
 
 
 def test_two_keys_to_one_table_open_together() -> None:
@@ -76,5 +77,5 @@ def test_two_keys_to_one_table_open_together() -> None:
         Column("a", ForeignKey("a.id"), nullable=False),
     )
     order = order_of(list(metadata.tables.values()))
-    assert {link.columns for link in order.late} == {("one",), ("two",)}
-    assert not order.circles
+    assert {key.columns for key in order.cut} == {("one",), ("two",)}
+    assert not order.cycles
