@@ -178,6 +178,8 @@ def is_loopback(host: str | None) -> bool:
 
 def _words_of(exc: BaseException) -> str:
     """The engine's own sentence; the client puts the whole request around it."""
+    if isinstance(exc, OSError) and exc.strerror:
+        return exc.strerror
     words = " ".join(str(getattr(exc, "explanation", None) or exc).split())
     inner = re.search(r"(?:FileNotFoundError|ConnectionRefusedError|PermissionError)\([^)]*\)", words)
     return (inner[0] if inner else words)[:400]

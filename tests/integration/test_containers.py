@@ -258,7 +258,7 @@ def test_no_engine_is_one_line_that_names_the_way_without(kind: str) -> None:
     assert line.strip() == (
         "error: this needs Docker or Podman, and no engine answers"
         f" (target {kind}_container, {kind} container); seen: unix:///nowhere/docker.sock:"
-        " FileNotFoundError(2, 'No such file or directory'); next: start one, or set DOCKER_HOST to its address;"
+        " No such file or directory; next: start one, or set DOCKER_HOST to its address;"
         " postgres_embedded is a real PostgreSQL that needs neither"
     )
 
