@@ -533,6 +533,8 @@ def test_two_runs_at_once_share_a_kept_container(project: Path) -> None:
         for _ in range(2)
     ]
     answers = [run.stdout.readline().split() for run in runs if run.stdout]
+    failed = [run.communicate()[1] for run, answer in zip(runs, answers, strict=True) if not answer]
+    assert not failed
     assert [answer[0] for answer in answers] == ["True", "True"]
     (name,) = ours()
     assert answers[0][1] == answers[1][1]
