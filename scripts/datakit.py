@@ -8,6 +8,7 @@ import typer
 
 from sqlmodel_framework._version import __version__
 from sqlmodel_framework.scripts import (
+    check_source,
     demo,
     deploy_datakit,
     lint_datakit,
@@ -30,6 +31,7 @@ app.command("deploy")(deploy_datakit.deploy)
 app.command("lint")(lint_datakit.lint)
 app.command("validate")(validate_datakit.validate)
 app.command("seed")(seed_datakit.seed)
+app.command("check-source")(check_source.check_source)
 app.add_typer(targets_datakit.app, name="targets")
 app.command("demo")(demo.demo)
 

@@ -22,16 +22,19 @@ __all__ = [
     "DatabaseName",
     "Format",
     "Host",
+    "Ignore",
     "KitPath",
     "ListTargets",
     "LogFrom",
     "OutputFile",
     "Password",
     "Port",
+    "ProofSeed",
     "Prove",
     "Proving",
     "Quiet",
     "RequireProof",
+    "Select",
     "TargetNames",
     "TargetType",
     "Url",
@@ -223,24 +226,57 @@ RequireProof = Annotated[
 ]
 
 
+ProofSeed = Annotated[
+    int | None,
+    typer.Option(
+        "--seed", metavar="N", help="Of the proof: the same number writes the same rows; 0 if not given."
+    ),
+]
+Select = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CODE", help="Only these findings: DK213, DK2, column-default, DK602:audit_*; repeat it."
+    ),
+]
+Ignore = Annotated[
+    list[str] | None, typer.Option(metavar="CODE", help="Not these findings; written like --select.")
+]
+
+
 @dataclass(frozen=True)
 class Proving:
-    """A proof that was asked for: `rules` say which findings count, `required` that no table may stay without one."""
+    """A proof that was asked for: `rules` say which findings count, `required` that no table may stay without one.
+
+    `seed` decides which rows are written.
+    """
 
     rules: Rules
     required: bool
+    seed: int = 0
 
     @classmethod
-    def asked_for(cls, rules: Rules, prove: bool, require_proof: bool) -> Proving | None:
-        """What the two options ask for."""
-        return cls(rules, require_proof) if prove or require_proof else None
+    def asked_for(cls, rules: Rules, prove: bool, require_proof: bool, seed: int | None) -> Proving | None:
+        """What the options ask for. Raises ConfigurationError for a seed without a proof."""
+        from sqlmodel_framework.base.errors import ConfigurationError
+
+        if prove or require_proof:
+            return cls(rules, require_proof, seed or 0)
+        if seed is not None:
+            raise ConfigurationError("--seed goes with a proof", next_step="add --prove, or leave --seed out")
+        return None
 
     def add_to(self, report: TargetReport, kit: Datakit, target: TargetConfig) -> None:
         """Prove the tables of a datakit on a target, and report it."""
         from sqlmodel_framework.utils.proof.prove import prove_deployment
 
-        proof = prove_deployment(kit.tables, target)
-        report.proof = replace(proof, findings=tuple(self.rules.apply(proof.findings)))
+        proof = prove_deployment(kit.tables, target, seed=self.seed)
+        counted = tuple(self.rules.apply(proof.findings))
+        left_out = len(proof.findings) - len(counted)
+        notes = proof.notes
+        if left_out:
+            plural = "s" if left_out > 1 else ""
+            notes = (*notes, f"{left_out} finding{plural} of the proof left out by select and ignore")
+        report.proof = replace(proof, findings=counted, notes=notes)
         report.proof_required = self.required
 
 

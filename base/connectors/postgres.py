@@ -6,22 +6,29 @@ psycopg2's libpq speaks GSSAPI, so a Kerberos ticket works as it does for psql.
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
 from psycopg2 import sql
-from pydantic import SecretStr
 
-from sqlmodel_framework.base.connectors.postgres_copy import read_copy
-from sqlmodel_framework.base.connectors.postgres_errors import (
-    connection_error,
-    driver_error_of,
-    raise_refusal,
+from sqlmodel_framework.base.connectors.base import TableDescription
+from sqlmodel_framework.base.connectors.postgres_catalog import keys_of, storage_of, tables_of
+from sqlmodel_framework.base.connectors.postgres_check import ConnectionCheck, check_connection
+from sqlmodel_framework.base.connectors.postgres_config import PostgresConfig
+from sqlmodel_framework.base.connectors.postgres_decode import Decoded
+from sqlmodel_framework.base.connectors.postgres_errors import driver_error_of, raise_refusal
+from sqlmodel_framework.base.connectors.postgres_parallel import read_in_processes
+from sqlmodel_framework.base.connectors.postgres_reading import Reading, bound, delivered, read_pieces
+from sqlmodel_framework.base.connectors.postgres_session import (
+    DRIVER_SESSION,
+    REFUSED,
+    connect,
+    reading_session,
 )
-from sqlmodel_framework.base.connectors.postgres_types import SourceColumn, describe_columns, refuse_unusable
+from sqlmodel_framework.base.connectors.postgres_split import page_ranges, value_ranges
+from sqlmodel_framework.base.connectors.postgres_types import OnUnrepresentable, SourceColumn
 from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, ExtractionError
 
 if TYPE_CHECKING:
@@ -33,72 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["PostgresConfig", "PostgresConnector"]
 
 _log = logging.getLogger(__name__)
-
-# Text forms that keep every digit, whatever the server's or the role's settings are.
-_SESSION = "-c TimeZone=UTC -c DateStyle=ISO -c bytea_output=hex -c extra_float_digits=3"
-# The driver's own reading of intervals knows the style "postgres" alone.
-_COPY_SESSION = f"{_SESSION} -c IntervalStyle=iso_8601"
-_DRIVER_SESSION = f"{_SESSION} -c IntervalStyle=postgres"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PostgresConfig:
-    """How to reach a PostgreSQL source. None leaves a value to libpq: its environment, .pgpass and defaults.
-
-    `use_kerberos` authenticates by the ticket in the credential cache and sends no password; `gssencmode` is then
-    `prefer` unless given. `schema` is where tables without a schema are looked up. `connect_timeout` is in seconds.
-    """
-
-    host: str | None = None
-    port: int | None = None
-    database: str | None = None
-    username: str | None = None
-    password: SecretStr | str | None = None
-    use_kerberos: bool = False
-    gssencmode: str | None = None
-    krbsrvname: str | None = None
-    sslmode: str | None = None
-    sslrootcert: str | None = None
-    schema: str = "public"
-    connect_timeout: int = 10
-    application_name: str = "datakit"
-
-    def __post_init__(self) -> None:
-        if isinstance(self.password, str):
-            object.__setattr__(self, "password", SecretStr(self.password))
-        if self.use_kerberos and self.password is not None:
-            raise ConfigurationError(
-                "a password and Kerberos are both given",
-                where=self.address,
-                next_step="leave the password out",
-            )
-
-    @property
-    def address(self) -> str:
-        """The source without password: safe to show."""
-        user = f"{self.username}@" if self.username else ""
-        port = f":{self.port}" if self.port else ""
-        return f"source postgresql://{user}{self.host or 'default host'}{port}/{self.database or ''}"
-
-    def libpq_parameters(self, options: str) -> dict[str, Any]:
-        """Arguments of psycopg2.connect; `options` are server settings. The password is in plain text here."""
-        password = self.password.get_secret_value() if isinstance(self.password, SecretStr) else None
-        parameters = {
-            "host": self.host,
-            "port": self.port,
-            "dbname": self.database,
-            "user": self.username,
-            "password": password,
-            "gssencmode": self.gssencmode or ("prefer" if self.use_kerberos else None),
-            "krbsrvname": self.krbsrvname,
-            "sslmode": self.sslmode,
-            "sslrootcert": self.sslrootcert,
-            "connect_timeout": self.connect_timeout,
-            "application_name": self.application_name,
-            "client_encoding": "UTF8",
-            "options": options,
-        }
-        return {name: value for name, value in parameters.items() if value is not None}
 
 
 class PostgresConnector:
@@ -122,9 +63,13 @@ class PostgresConnector:
             return False
         return True
 
+    def check(self) -> ConnectionCheck:
+        """Every step on the way to the source: done or not, why not and what to do. Raises nothing for a step that fails."""
+        return check_connection(self.config)
+
     def get_connection(self) -> PsycopgConnection:
         """A new psycopg2 connection, in UTC, which the caller closes. Raises ConfigurationError or TryAgainError."""
-        return self._connect(_DRIVER_SESSION)
+        return connect(self.config, DRIVER_SESSION)
 
     @contextmanager
     def connection_context(self) -> Iterator[Connection]:
@@ -147,7 +92,7 @@ class PostgresConnector:
             driver_error = driver_error_of(exc)
             if driver_error is None:
                 raise
-            raise_refusal(driver_error, self._where("read"), ExtractionError, _REFUSED)
+            raise_refusal(driver_error, self._where("read"), ExtractionError, REFUSED)
         finally:
             engine.dispose()
 
@@ -156,26 +101,26 @@ class PostgresConnector:
 
         Raises ExtractionError for a schema that is not there.
         """
-        wanted = schema or self.config.schema
-        doing = "list tables"
-        with self._session(doing) as connection, connection.cursor() as cursor:
-            cursor.execute(_TABLES, (wanted,))
-            tables = [str(name) for (name,) in cursor.fetchall()]
-            if not tables:
-                cursor.execute(_SCHEMAS)
-                _refuse_unknown(
-                    [wanted], [name for (name,) in cursor.fetchall()], "schema", self._where(doing)
-                )
-        return tables
+        with self._session("list tables") as connection:
+            return tables_of(connection, schema or self.config.schema, self._where("list tables"))
 
     def schema(self, table: str, *, query: bool = False) -> pa.Schema:
         """The Arrow schema of a table or of a query's result."""
-        import pyarrow as pa
-
         doing = f"describe {self._shown(table, query=query)}"
         with self._session(doing) as connection:
-            columns = describe_columns(connection, self._source(table, query=query), self._where(doing))
-        return pa.schema([column.field for column in columns])
+            return self._schema(connection, table, doing, query=query)
+
+    def describe(self, table: str) -> TableDescription:
+        """The Arrow schema, the keys and the server's estimate of the rows of a table.
+
+        A view has no keys and no estimate; a table has no estimate before its first ANALYZE.
+        """
+        doing = f"describe {self._shown(table, query=False)}"
+        with self._session(doing) as connection:
+            schema = self._schema(connection, table, doing, query=False)
+            keys = keys_of(connection, self.config.schema, table)
+            storage = storage_of(connection, self.config.schema, table)
+        return TableDescription(table, schema, keys.primary, keys.unique, keys.foreign, storage.rows)
 
     def extract(
         self,
@@ -183,45 +128,156 @@ class PostgresConnector:
         *,
         query: bool = False,
         columns: Sequence[str] | None = None,
+        where: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
         batch_size: int = 65_536,
+        parallel: int = 1,
+        split_by: str | None = None,
+        on_unrepresentable: OnUnrepresentable = "fail",
+        on_reject: Callable[[pa.RecordBatch], None] | None = None,
     ) -> Generator[pa.RecordBatch, None, None]:
         """The rows of a table, or of a query when `query` is True, as batches of at most `batch_size` rows.
 
         There is at least one batch, without rows where the source has none. All rows are of one moment (one
-        repeatable-read, read-only transaction). `columns` None means all of them. Timestamps with time zone come in UTC,
-        numeric without digits, intervals and arrays (as JSON) come as text. Raises ExtractionError when the server
-        refuses or a value does not fit its Arrow type: the rows given until then are not the whole table.
+        repeatable-read, read-only transaction). `columns` None means all of them. `where` is an SQL condition that the
+        server evaluates; `parameters` are the values of its `%(name)s`, or of the query's.
+
+        With `parallel` above 1 so many processes read at the same time, and batches come in no order: a table by ranges of
+        its pages, anything else by ranges of the column `split_by`, of numbers, dates or timestamps. A source that cannot
+        be split, or is small, is read by one connection.
+
+        Timestamps with time zone come in UTC; numeric without digits, intervals and arrays (as JSON) come as text. What
+        becomes of a value that its Arrow type cannot hold, `on_unrepresentable` says for all columns or by column: `fail`
+        raises, `null` makes it NULL and logs the count, `string` reads columns of such types as text, `reject` leaves the row
+        out and hands it to `on_reject`, as text, with the names of the columns in the list column `reject_columns`.
+
+        Raises ExtractionError when the server refuses or a value does not fit: the rows given until then are not the
+        whole table.
         """
         doing = f"extract {self._shown(table, query=query)}"
+        self._refuse_options(doing, parallel, on_unrepresentable, on_reject)
         with self._session(doing) as connection:
-            source = self._source(table, query=query)
-            described = describe_columns(connection, source, self._where(doing))
-            chosen = _chosen(described, columns, self._where(doing))
-            yield from read_copy(connection, source, chosen, batch_size, self._where(doing))
+            reading = Reading(
+                source=self._source(connection, table, parameters, doing, query=query),
+                where=self._where(doing),
+                condition=bound(connection, where, parameters, self._where(doing)) if where else "",
+                columns=columns,
+                batch_size=batch_size,
+                on_unrepresentable=on_unrepresentable,
+            )
+            described = reading.described(connection)
+            pieces = [""]
+            if parallel > 1:
+                pieces = self._pieces(connection, reading, None if query else table, parallel, split_by)
+            blocks = self._blocks(connection, reading, described, pieces, min(parallel, len(pieces)))
+            yield from delivered(blocks, reading.decoder(described).schema, on_reject, reading.where)
 
-    def count(self, table: str, *, query: bool = False) -> int:
+    def count(
+        self,
+        table: str,
+        *,
+        query: bool = False,
+        where: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> int:
         """The number of rows of a table or of a query's result, counted by the server."""
-        with (
-            self._session(f"count {self._shown(table, query=query)}") as connection,
-            connection.cursor() as cursor,
-        ):
-            cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(self._source(table, query=query)))
+        doing = f"count {self._shown(table, query=query)}"
+        with self._session(doing) as connection, connection.cursor() as cursor:
+            source = self._source(connection, table, parameters, doing, query=query)
+            condition = bound(connection, where, parameters, self._where(doing)) if where else "true"
+            cursor.execute(f"SELECT count(*) FROM {source} WHERE ({condition}\n)")  # noqa: S608 - quoted, or as asked for
             (rows,) = cursor.fetchone() or (0,)
             return int(rows)
 
-    def read_dataframe(self, table: str, *, query: bool = False) -> pd.DataFrame:
-        """The rows as one DataFrame with Arrow-backed types, so that integers with NULL and decimals stay what they are."""
+    def read_dataframe(self, table: str, *, query: bool = False, **options: Any) -> pd.DataFrame:
+        """The rows as one DataFrame with Arrow-backed types, so that integers with NULL and decimals stay what they are.
+
+        The options are those of `extract`.
+        """
         import pandas as pd
         import pyarrow as pa
 
-        result = pa.Table.from_batches(self.extract(table, query=query))
+        result = pa.Table.from_batches(self.extract(table, query=query, **options))
         frame: pd.DataFrame = result.to_pandas(types_mapper=pd.ArrowDtype)
         return frame
 
-    def _source(self, table: str, *, query: bool) -> sql.Composable:
+    def _schema(self, connection: PsycopgConnection, table: str, doing: str, *, query: bool) -> pa.Schema:
+        reading = Reading(
+            source=self._source(connection, table, None, doing, query=query), where=self._where(doing)
+        )
+        return reading.decoder(reading.described(connection)).schema
+
+    def _source(
+        self,
+        connection: PsycopgConnection,
+        table: str,
+        parameters: Mapping[str, Any] | None,
+        doing: str,
+        *,
+        query: bool,
+    ) -> str:
         if query:
-            return sql.SQL("({}\n) AS q").format(sql.SQL(table.rstrip().rstrip(";")))
-        return sql.Identifier(self.config.schema, table)
+            text = bound(connection, table.rstrip().rstrip(";"), parameters, self._where(doing))
+            return f"({text}\n) AS q"
+        return sql.Identifier(self.config.schema, table).as_string(connection)
+
+    def _pieces(
+        self,
+        connection: PsycopgConnection,
+        reading: Reading,
+        table: str | None,
+        parallel: int,
+        split_by: str | None,
+    ) -> list[str]:
+        if split_by is not None:
+            pieces = value_ranges(
+                connection, reading.source, reading.condition, split_by, parallel, reading.where
+            )
+        elif table is not None:
+            storage = storage_of(connection, self.config.schema, table)
+            pieces = page_ranges(storage, parallel, connection.server_version)
+        else:
+            pieces = [""]
+        if len(pieces) == 1:
+            _log.info("%s: read by one connection: it is small, or only split_by can part it", reading.where)
+        return pieces
+
+    def _blocks(
+        self,
+        connection: PsycopgConnection,
+        reading: Reading,
+        described: Sequence[SourceColumn],
+        pieces: Sequence[str],
+        processes: int,
+    ) -> Generator[Decoded, None, None]:
+        if processes == 1:
+            return read_pieces(connection, reading, described, pieces)
+        schema = reading.decoder(described).schema
+        return read_in_processes(connection, self.config, reading, schema, pieces, processes)
+
+    def _refuse_options(
+        self,
+        doing: str,
+        parallel: int,
+        on_unrepresentable: OnUnrepresentable,
+        on_reject: Callable[[pa.RecordBatch], None] | None,
+    ) -> None:
+        if parallel < 1:
+            raise ConfigurationError(
+                "parallel is no number of readers",
+                where=self._where(doing),
+                seen=str(parallel),
+                expected="1 or more",
+            )
+        policies = (
+            on_unrepresentable.values() if isinstance(on_unrepresentable, Mapping) else [on_unrepresentable]
+        )
+        if "reject" in policies and on_reject is None:
+            raise ConfigurationError(
+                "rejected rows would be lost",
+                where=self._where(doing),
+                next_step="give on_reject a function that takes them as record batches",
+            )
 
     def _where(self, doing: str) -> str:
         return f"{doing}, {self.config.address}"
@@ -229,47 +285,7 @@ class PostgresConnector:
     def _shown(self, table: str, *, query: bool) -> str:
         return "a query" if query else f"table {self.config.schema}.{table}"
 
-    def _connect(self, options: str) -> PsycopgConnection:
-        try:
-            opened: PsycopgConnection = psycopg2.connect(**self.config.libpq_parameters(options))
-        except psycopg2.Error as exc:
-            raise connection_error(exc, self.config.address) from exc
-        return opened
-
     @contextmanager
     def _session(self, doing: str) -> Iterator[PsycopgConnection]:
-        with closing(self._connect(_COPY_SESSION)) as connection:
-            try:
-                connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-                yield connection
-            except psycopg2.Error as exc:
-                raise_refusal(exc, self._where(doing), ExtractionError, _REFUSED)
-
-
-_REFUSED = "PostgreSQL refused to read"
-
-_TABLES = """
-    SELECT c.relname
-    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition
-    ORDER BY c.relname
-"""
-
-_SCHEMAS = "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' ORDER BY nspname"
-
-
-def _chosen(described: list[SourceColumn], names: Sequence[str] | None, where: str) -> list[SourceColumn]:
-    if names is None:
-        return described
-    refuse_unusable(names, where)
-    by_name = {column.name: column for column in described}
-    _refuse_unknown(names, list(by_name), "column", where)
-    return [by_name[name] for name in names]
-
-
-def _refuse_unknown(wanted: Sequence[str], known: Sequence[str], kind: str, where: str) -> None:
-    unknown = [name for name in wanted if name not in known]
-    if unknown:
-        raise ExtractionError(
-            f"unknown {kind}", where=where, seen=", ".join(unknown), expected="one of " + ", ".join(known)
-        )
+        with reading_session(self.config, self._where(doing)) as connection:
+            yield connection

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import psycopg2
 from psycopg2 import errors
 
+from sqlmodel_framework.base.connectors.connection_causes import Cause, cause_of_words
 from sqlmodel_framework.base.errors import (
     ConfigurationError,
     DatakitError,
@@ -32,18 +33,6 @@ __all__ = [
 # SQLSTATE classes about connections, rights, objects and resources; the words of any other may hold values of rows.
 _SAFE_CLASSES = ("08", "0A", "25", "28", "2B", "3D", "3F", "40", "42", "53", "54", "55", "57", "58")
 _TRY_AGAIN_STATES = ("08", "57P", "53300", "40001", "40P01", "55P03")
-_TRY_AGAIN_WORDS = (
-    "starting up",
-    "shutting down",
-    "recovery",
-    "not yet accepting connections",
-    "too many clients",
-    "too many connections",
-    "remaining connection slots",
-    "due to timeout",
-    "administrator command",
-    "Cannot contact any KDC",
-)
 # What libpq itself refuses; a server's refusal says FATAL.
 _REFUSED_WORDS = (
     "FATAL",
@@ -55,23 +44,6 @@ _REFUSED_WORDS = (
     "certificate",
     "sslmode",
 )
-# Read where names are cut out of the message; the first that fits.
-_NEXT_STEPS = (
-    ("no pg_hba.conf entry", "ask the server's administrator to admit this user, host and encryption"),
-    ("password authentication failed", "check the user and the password"),
-    ("no password supplied", "give a password, a .pgpass entry or PGPASSWORD"),
-    (
-        "Peer authentication failed",
-        "connect as the role of your own system user, or over TCP with a password",
-    ),
-    ('database "" does not exist', "create the database or name one that exists"),
-    ('role "" does not exist', "create the role or name one that exists"),
-    ("permission denied for database", "ask for the right to connect to this database"),
-    ("GSSAPI", "get a ticket with kinit, and check the host name and krbsrvname"),
-    ("SSL", "set sslmode to what the server offers"),
-    ("certificate", "check sslrootcert and the host name"),
-    ("invalid", "correct the connection option that the message names"),
-)
 _NEXT_STEPS_BY_STATE = {
     "22021": "correct the bytes that are no text, or read the column as bytea",
     "42501": "ask for the right that the message names",
@@ -80,21 +52,29 @@ _NEXT_STEPS_BY_STATE = {
 }
 
 
-def connection_error(exc: psycopg2.Error, where: str) -> DatakitError:
-    """The error of a connection that did not come about; libpq gives no SQLSTATE here, only words."""
+def connection_error(exc: psycopg2.Error, where: str, cause: Cause | None = None) -> DatakitError:
+    """The error of a connection that did not come about; libpq gives no SQLSTATE here, only words.
+
+    `cause` None means: told by the words alone.
+    """
     words = " ".join(str(exc).split())
     signs = re.sub(r'"[^"]*"', '""', words)
-    answered = any(sign in signs for sign in _REFUSED_WORDS)
-    if not answered or any(sign in signs for sign in _TRY_AGAIN_WORDS):
+    cause = cause or cause_of_words(words)
+    answered = any(sign in signs for sign in _REFUSED_WORDS) or (cause is not None and not cause.passes)
+    if not answered or (cause is not None and cause.passes):
         return TryAgainError(
             "PostgreSQL is not reachable",
             where=where,
             seen=words,
-            next_step="check host and port, then try again",
+            next_step=cause.next_step if cause else "check host and port, then try again",
         )
-    next_step = next((step for sign, step in _NEXT_STEPS if sign in signs), None)
     kind = PasswordNeededError if "no password supplied" in signs else ConfigurationError
-    return kind("PostgreSQL refused the connection", where=where, seen=words, next_step=next_step)
+    return kind(
+        "PostgreSQL refused the connection",
+        where=where,
+        seen=words,
+        next_step=cause.next_step if cause else None,
+    )
 
 
 def driver_error_of(exc: BaseException) -> psycopg2.Error | None:

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlmodel_framework.base.connectors.base import Connector
+from sqlmodel_framework.base.connectors.base import BatchSource
 from sqlmodel_framework.base.errors import ConfigurationError
 from sqlmodel_framework.base.lake.batch import PublishedBatch, publish_batch
 from sqlmodel_framework.base.lake.formats import check_formats
@@ -33,7 +33,7 @@ class BronzeIngestionPipeline:
     road by DataFrame, for tables that fit in memory.
     """
 
-    def __init__(self, connector: Connector, bronze_path: str | Path) -> None:
+    def __init__(self, connector: BatchSource, bronze_path: str | Path) -> None:
         self.connector = connector
         self.bronze_path = Path(bronze_path)
 

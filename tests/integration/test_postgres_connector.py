@@ -109,9 +109,13 @@ TYPES: list[tuple[str, pa.DataType, list[Any], list[Any]]] = [
     ("numeric(38,0)", pa.decimal128(38, 0), ["9" * 38], [Decimal("9" * 38)]),
     ("numeric(38,38)", pa.decimal128(38, 38), ["0." + "0" * 37 + "1"], [Decimal("1E-38")]),
     ("numeric", pa.string(), [LONG, "NaN", "0", "1.10", "Infinity"], [LONG, "NaN", "0", "1.10", "Infinity"]),
-    ("numeric(60,20)", pa.string(), ["9" * 40], ["9" * 40 + "." + "0" * 20]),
-    ("numeric(3,-2)", pa.string(), ["12345"], ["12300"]),
-    ("numeric(3,5)", pa.string(), ["0.00123"], ["0.00123"]),
+    ("numeric(39,1)", pa.decimal256(39, 1), ["-" + "9" * 38 + ".9"], [Decimal("-" + "9" * 38 + ".9")]),
+    ("numeric(76,20)", pa.decimal256(76, 20), ["9" * 56], [Decimal("9" * 56 + "." + "0" * 20)]),
+    ("numeric(77,20)", pa.string(), ["9" * 57], ["9" * 57 + "." + "0" * 20]),
+    ("numeric(3,-2)", pa.decimal128(5, 0), ["12345", "-99900"], [Decimal(12300), Decimal(-99900)]),
+    ("numeric(1,-1000)", pa.string(), ["9e1000"], ["9" + "0" * 1000]),
+    ("numeric(3,5)", pa.decimal128(5, 5), ["0.00123"], [Decimal("0.00123")]),
+    ("numeric(1,1000)", pa.string(), ["1e-1000"], ["0." + "0" * 999 + "1"]),
     ("real", pa.float32(), ["3.4028235e38", "1e-45", "NaN", "-Infinity", "0.1"],
      [3.4028234663852886e38, 1.401298464324817e-45, math.nan, -math.inf, 0.10000000149011612]),
     ("double precision", pa.float64(), ["1.7976931348623157e308", "5e-324", "NaN", "Infinity", "-0", "0.1"],
@@ -200,7 +204,7 @@ def test_a_value_that_no_arrow_type_holds_is_named_by_table_and_column(
     arrow_type = source.schema("t").field("the, value").type
     assert str(caught.value) == (
         f"a value does not fit its Arrow type (extract table public.t, {source.config.address}, column the, value);"
-        f" expected: {arrow_type}; next: read the column as text, with query=True and a cast, or correct the value"
+        f" expected: {arrow_type}; next: choose null, string or reject with on_unrepresentable, or correct the value"
     )
     assert rows_of(source, 'SELECT "the, value"::text AS v FROM t', query=True) == [{"v": value}]
 
@@ -580,7 +584,12 @@ def writing(source: PostgresConnector) -> None:
 FAILURES: list[tuple[Callable[[PostgresConnector], None], type[DatakitError], str, str | None]] = [
     (refused_port, TryAgainError, "Connection refused", "check host and port, then try again"),
     (silent_server, TryAgainError, "timeout expired", "check host and port, then try again"),
-    (unknown_host, TryAgainError, "could not translate host name", "check host and port, then try again"),
+    (
+        unknown_host,
+        TryAgainError,
+        "could not translate host name",
+        "check the host name, and that this machine's DNS knows it",
+    ),
     (wrong_password, ConfigurationError, "password authentication failed", "check the user and the password"),
     (
         wrong_password_for_pandas,
@@ -606,10 +615,15 @@ FAILURES: list[tuple[Callable[[PostgresConnector], None], type[DatakitError], st
     (
         no_kerberos_ticket,
         ConfigurationError,
-        "GSSAPI encryption required",
-        "get a ticket with kinit, and check the host name and krbsrvname",
+        "No Kerberos credentials available",
+        "get a ticket with kinit, or give a keytab; KRB5CCNAME or credential_cache says where the ticket is",
     ),
-    (crowded_server, TryAgainError, "too many connections", "check host and port, then try again"),
+    (
+        crowded_server,
+        TryAgainError,
+        "too many connections",
+        "try again when the server has started, has room, or is there again",
+    ),
     (missing_table, ExtractionError, "UndefinedTable (SQLSTATE 42P01)", "check the name and the schema"),
     (
         forbidden_table,

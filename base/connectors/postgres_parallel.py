@@ -1,0 +1,204 @@
+"""Several processes read the pieces of one table under one snapshot; their batches come back as Arrow IPC.
+
+They are processes because psycopg2 takes a row at a time under the interpreter's lock, which threads would share. Each is a
+fresh interpreter that imports no more than it needs, so a program needs no `if __name__ == "__main__"` for it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Generator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, fields
+from io import RawIOBase
+from pathlib import Path
+from queue import Empty, Queue
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import SecretStr
+
+from sqlmodel_framework.base import errors
+from sqlmodel_framework.base.connectors.postgres_config import PostgresConfig
+from sqlmodel_framework.base.connectors.postgres_decode import Decoded
+from sqlmodel_framework.base.connectors.postgres_reading import Reading
+from sqlmodel_framework.base.connectors.postgres_worker import BATCH, END, ERROR, HEADER, NULLED, REJECTED
+from sqlmodel_framework.base.errors import DatakitError, TryAgainError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from psycopg2.extensions import connection as PsycopgConnection  # noqa: N812 - the driver's class is lower case
+
+__all__ = ["read_in_processes"]
+
+_PIPE_BYTES = 1 << 20
+_SECONDS_TO_END = 5
+_START = (
+    "import json, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+    " request = json.loads(sys.stdin.buffer.readline()); sys.path[:] = request.pop('path');"
+    " from sqlmodel_framework.base.connectors.postgres_worker import serve; serve(request)"
+)
+
+
+def read_in_processes(
+    connection: PsycopgConnection,
+    config: PostgresConfig,
+    reading: Reading,
+    schema: pa.Schema,
+    pieces: Sequence[str],
+    processes: int,
+) -> Generator[Decoded, None, None]:
+    """The rows of the pieces, in no order, all as the connection's transaction sees them.
+
+    Closing the generator ends the processes and their statements. Raises what a process raised, and TryAgainError for one
+    that ended without a word.
+    """
+    with connection.cursor() as cursor:
+        # This session waits while the others read.
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        cursor.execute("SELECT pg_catalog.pg_export_snapshot()")
+        (snapshot,) = cursor.fetchone() or (None,)
+    taken: Queue[Decoded | DatakitError | None] = Queue(maxsize=processes)
+    readers: list[_Reader] = []
+    try:
+        for number in range(processes):
+            request = _request(config, reading, snapshot, pieces[number::processes])
+            readers.append(_Reader(request, schema, taken, reading.where))
+        running = processes
+        while running:
+            found = taken.get()
+            if isinstance(found, DatakitError):
+                raise found
+            if found is None:
+                running -= 1
+            else:
+                yield found
+    finally:
+        _stop(readers, taken)
+
+
+def _request(config: PostgresConfig, reading: Reading, snapshot: Any, pieces: Sequence[str]) -> bytes:
+    """One line of JSON; the password is in plain text here, on its way through a pipe to our own child."""
+    request = {
+        "path": sys.path,
+        "config": {part.name: _plain(getattr(config, part.name)) for part in fields(config) if part.init},
+        "reading": asdict(reading),
+        "snapshot": snapshot,
+        "pieces": pieces,
+    }
+    return json.dumps(request).encode() + b"\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return str(value) if isinstance(value, Path) else value
+
+
+def _stop(readers: Sequence[_Reader], taken: Queue[Decoded | DatakitError | None]) -> None:
+    for reader in readers:
+        reader.end()
+    for reader in readers:
+        while reader.is_alive():
+            with suppress(Empty):
+                while True:
+                    taken.get_nowait()
+            reader.join(timeout=0.05)
+        reader.reap()
+
+
+class _Reader(threading.Thread):
+    """One process, and the thread that takes its frames into a queue that all readers share."""
+
+    def __init__(
+        self, request: bytes, schema: pa.Schema, taken: Queue[Decoded | DatakitError | None], where: str
+    ) -> None:
+        super().__init__(name="datakit-copy", daemon=True)
+        self._schema = schema
+        self._taken = taken
+        self._where = where
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own code
+            [sys.executable, "-c", _START],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            pipesize=_PIPE_BYTES,
+        )
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(request)
+        self.start()
+
+    def run(self) -> None:
+        try:
+            while (found := self._frame()) is not None:
+                self._taken.put(found)
+            self._taken.put(None)
+        except DatakitError as exc:
+            self._taken.put(exc)
+        except EOFError:
+            self._taken.put(
+                TryAgainError(
+                    "a reading process ended unexpectedly",
+                    where=self._where,
+                    seen=f"exit code {self._process.wait()}",
+                    next_step="see whether memory is short, then try again",
+                )
+            )
+
+    def _frame(self) -> Decoded | None:
+        import pyarrow as pa
+
+        kind, length = HEADER.unpack(self._bytes(HEADER.size))
+        body = self._bytes(length)
+        if kind == BATCH:
+            return Decoded([pa.ipc.read_record_batch(body, self._schema)])
+        if kind == REJECTED:
+            with pa.ipc.open_stream(body) as stream:
+                return Decoded([], rejected=stream.read_next_batch())
+        if kind == NULLED:
+            return Decoded([], nulled=Counter(json.loads(memoryview(body).tobytes())))
+        if kind == ERROR:
+            raise _error(json.loads(memoryview(body).tobytes()))
+        assert kind == END
+        return None
+
+    def _bytes(self, length: int) -> pa.Buffer:
+        """So many bytes of the process. Raises EOFError where it ends before."""
+        import pyarrow as pa
+
+        # Unbuffered, so a raw file.
+        frames = cast("RawIOBase", self._process.stdout)
+        buffer = pa.allocate_buffer(length)
+        rest = memoryview(buffer).cast("B")
+        while rest:
+            read = frames.readinto(rest)
+            if not read:
+                raise EOFError
+            rest = rest[read:]
+        return buffer
+
+    def end(self) -> None:
+        """Tell the process that nothing more is wanted."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+
+    def reap(self) -> None:
+        """Wait for the process, and kill it if it does not end."""
+        try:
+            self._process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+def _error(parts: dict[str, Any]) -> DatakitError:
+    kind = getattr(errors, parts.pop("kind"))
+    error: DatakitError = kind(parts.pop("what"), **parts)
+    return error

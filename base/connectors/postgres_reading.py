@@ -1,0 +1,135 @@
+"""What one extraction reads, and how its rows are handed to the caller."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+from psycopg2 import sql
+
+from sqlmodel_framework.base.connectors.postgres_copy import read_copy
+from sqlmodel_framework.base.connectors.postgres_decode import Decoded, Decoder
+from sqlmodel_framework.base.connectors.postgres_types import (
+    OnUnrepresentable,
+    SourceColumn,
+    chosen_columns,
+    describe_columns,
+)
+from sqlmodel_framework.base.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from psycopg2.extensions import connection as PsycopgConnection  # noqa: N812 - the driver's class is lower case
+
+__all__ = ["Reading", "bound", "delivered", "read_pieces"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What to read, in plain values, so that another process can be told.
+
+    `source` is what stands after FROM and `condition` what stands after WHERE, both as SQL text with the values in
+    place; an empty condition is none. `where` says in messages what is being read. `columns` None means all of them.
+    """
+
+    source: str
+    where: str
+    condition: str = ""
+    columns: Sequence[str] | None = None
+    batch_size: int = 65_536
+    on_unrepresentable: OnUnrepresentable = field(default="fail")
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ConfigurationError(
+                "the batch size is no number of rows",
+                where=self.where,
+                seen=str(self.batch_size),
+                expected="1 or more",
+            )
+
+    def described(self, connection: PsycopgConnection) -> list[SourceColumn]:
+        """The columns that are read, each under its policy."""
+        every = describe_columns(connection, sql.SQL(self.source), self.where)
+        return chosen_columns(every, self.columns, self.on_unrepresentable, self.where)
+
+    def decoder(self, columns: Sequence[SourceColumn]) -> Decoder:
+        """What makes batches of these columns."""
+        return Decoder(columns, self.batch_size, self.where)
+
+    def copy(self, connection: PsycopgConnection, columns: Sequence[SourceColumn], piece: str) -> str:
+        """The COPY statement of these columns, for the rows of a piece; an empty piece is all rows."""
+        conditions = [f"({condition}\n)" for condition in (self.condition, piece) if condition]
+        selected = sql.SQL(", ").join(column.printed for column in columns).as_string(connection)
+        filtered = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        return f"COPY (SELECT {selected} FROM {self.source}{filtered}) TO STDOUT (FORMAT csv)"  # noqa: S608 - as asked for
+
+
+def bound(connection: PsycopgConnection, text: str, parameters: Mapping[str, Any] | None, where: str) -> str:
+    """SQL text with the values of `%(name)s` in their places; None leaves the text as it is, percent signs too.
+
+    Raises ConfigurationError for a name without value and for a value that the driver does not know.
+    """
+    if parameters is None:
+        return text
+    try:
+        with connection.cursor() as cursor:
+            return cursor.mogrify(text, parameters).decode()
+    except (KeyError, TypeError, IndexError, ValueError, psycopg2.ProgrammingError):
+        # The driver's message may quote the value.
+        raise ConfigurationError(
+            "the parameters do not fit the placeholders",
+            where=where,
+            seen="parameters " + ", ".join(sorted(map(str, parameters))),
+            expected="a value the driver knows for each %(name)s; a percent sign itself is %%",
+        ) from None
+
+
+def read_pieces(
+    connection: PsycopgConnection,
+    reading: Reading,
+    columns: Sequence[SourceColumn],
+    pieces: Sequence[str],
+    decoders: int = 2,
+) -> Generator[Decoded, None, None]:
+    """The rows of the pieces, one after the other, over one connection."""
+    decoder = reading.decoder(columns)
+    for piece in pieces:
+        with closing(
+            read_copy(connection, reading.copy(connection, columns, piece), decoder, decoders)
+        ) as blocks:
+            yield from blocks
+
+
+def delivered(
+    blocks: Generator[Decoded, None, None],
+    schema: pa.Schema,
+    on_reject: Callable[[pa.RecordBatch], None] | None,
+    where: str,
+) -> Generator[pa.RecordBatch, None, None]:
+    """The batches of the blocks, at least one; rejected rows go to `on_reject`, what became NULL is logged by count."""
+    import pyarrow as pa
+
+    nulled: Counter[str] = Counter()
+    given = False
+    with closing(blocks):
+        for block in blocks:
+            nulled += block.nulled
+            if block.rejected is not None and on_reject is not None:
+                on_reject(block.rejected)
+            for batch in block.batches:
+                given = True
+                yield batch
+    if not given:
+        yield pa.RecordBatch.from_pylist([], schema=schema)
+    for column, values in sorted(nulled.items()):
+        _log.warning(
+            "%s: column %s: %d values do not fit their Arrow type and became NULL", where, column, values
+        )
