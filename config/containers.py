@@ -10,7 +10,15 @@ from typing import Any
 
 from sqlmodel_framework.base.errors import ConfigurationError
 
-__all__ = ["CONTAINER_FIELDS", "ContainerSettings", "container_fields", "container_settings"]
+__all__ = ["CONTAINER_FIELDS", "ContainerSettings", "Run", "container_fields", "container_settings"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run with several processes. `owner` is the main one, as the labels of containers name it."""
+
+    name: str
+    owner: str
 
 
 @dataclass(frozen=True)
@@ -19,7 +27,7 @@ class ContainerSettings:
 
     `image` None means the default of the target's type. `environment` is set in the container, `start_options` are
     arguments of the server. With `reuse` the container is kept for later runs. `deadline` is in seconds: the longest
-    wait for the server, without the download of the image.
+    wait for the server, without the download of the image. The processes of the run `shared_by` have one together.
     """
 
     image: str | None = None
@@ -27,9 +35,10 @@ class ContainerSettings:
     start_options: tuple[str, ...] = ()
     reuse: bool = False
     deadline: float = 60.0
+    shared_by: Run | None = field(default=None, repr=False)
 
 
-CONTAINER_FIELDS = tuple(one.name for one in fields(ContainerSettings))
+CONTAINER_FIELDS = tuple(one.name for one in fields(ContainerSettings) if one.name != "shared_by")
 
 
 def container_settings(values: Mapping[str, Any]) -> ContainerSettings:

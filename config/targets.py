@@ -8,27 +8,21 @@ from __future__ import annotations
 
 import builtins
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from importlib.metadata import entry_points
 from types import TracebackType
 from typing import Any, Self
 
 from pydantic import SecretStr
 
 from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError, TryAgainError
-from sqlmodel_framework.config.containers import (
-    CONTAINER_FIELDS,
-    ContainerSettings,
-    container_fields,
-    container_settings,
-)
+from sqlmodel_framework.config.containers import ContainerSettings
 from sqlmodel_framework.config.settings import environment_fields, read_configured_targets
+from sqlmodel_framework.config.target_parts import TARGET_FIELDS, read_parts
+from sqlmodel_framework.config.target_types import STARTED, TARGET_TYPES, known_types, one_of
 
 __all__ = [
-    "CONNECTION_METHODS",
-    "TARGET_FIELDS",
     "TargetConfig",
     "create_custom_target",
     "get_ci_target",
@@ -38,38 +32,6 @@ __all__ = [
     "list_targets",
     "target_from_url",
 ]
-
-CONNECTION_METHODS: dict[str, tuple[str, ...]] = {
-    "sqlite": ("memory", "file"),
-    "postgres": ("tcp", "password", "socket", "embedded", "container", "private"),
-    "mysql": ("tcp", "password", "socket", "container", "private"),
-}
-
-TARGET_FIELDS = (
-    "type",
-    "database",
-    "host",
-    "port",
-    "user",
-    "password",
-    "conn_method",
-    "socket",
-    "url",
-    "options",
-    *CONTAINER_FIELDS,
-)
-
-
-_STARTED = ("embedded", "container", "private")
-"""Connection methods by which the framework starts the server itself."""
-_PLACE = ("host", "user", "password", "socket")
-_UNUSED: dict[str, tuple[str, ...]] = {
-    "memory": ("database", "port", *_PLACE, *CONTAINER_FIELDS),
-    "file": ("port", *_PLACE, *CONTAINER_FIELDS),
-    "private": ("port", *_PLACE, *CONTAINER_FIELDS),
-    "container": _PLACE,
-}
-"""Fields that mean nothing to a connection method; to any other, those of containers."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -99,21 +61,22 @@ class TargetConfig:
     _closers: list[Callable[[], object]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        methods = CONNECTION_METHODS.get(self.type, (self.conn_method,))
-        known = {*CONNECTION_METHODS, *entry_points(group="sqlmodel_framework.engines").names}
+        known = known_types()
         if self.type not in known:
             raise ConfigurationError(
                 "unknown target type",
                 where=f"target {self.name}",
                 seen=self.type,
-                expected=_one_of(sorted(known)),
+                expected=one_of(known),
             )
+        ours = TARGET_TYPES.get(self.type)
+        methods = ours.methods if ours else (self.conn_method,)
         if self.conn_method not in methods:
             raise ConfigurationError(
                 f"unknown connection method for {self.type}",
                 where=f"target {self.name}",
                 seen=self.conn_method,
-                expected=_one_of(methods),
+                expected=one_of(methods),
             )
         if self.conn_method == "password" and self.password is None:
             raise ConfigurationError(
@@ -127,7 +90,7 @@ class TargetConfig:
         """Where the target is, without password or options: safe to show."""
         if self.type == "sqlite":
             return "sqlite in memory" if self.conn_method == "memory" else f"sqlite file {self.database}"
-        if self.conn_method in _STARTED:
+        if self.conn_method in STARTED:
             return f"{self.type} {self.conn_method}"
         user = f"{self.user}@" if self.user else ""
         host = self.socket or self.host or "default host"
@@ -142,7 +105,7 @@ class TargetConfig:
     @property
     def ends_with_process(self) -> bool:
         """True where the whole database is the target's own and vanishes with it."""
-        return self.conn_method in ("memory", *_STARTED) and not self.container.reuse
+        return self.conn_method in ("memory", *STARTED) and not self.container.reuse
 
     def point_at(self, **place: Any) -> None:
         """Set fields until the target ends: where a server that was started for it is."""
@@ -232,7 +195,7 @@ def get_target_config(name: str, overrides: Mapping[str, Any] | None = None) -> 
         raise ConfigurationError(
             "unknown target",
             seen=name,
-            expected=_one_of(known),
+            expected=one_of(known),
             next_step=f"{_nearest(name, known)} targets of your own come from pyproject.toml ([tool.datakit.targets])"
             " or datakit.toml ([targets])",
         )
@@ -244,7 +207,7 @@ def get_target_config(name: str, overrides: Mapping[str, Any] | None = None) -> 
     if "options" in changes:
         # Option by option: one more option must not take away a configured sslmode.
         changes["options"] = {**values.get("options", {}), **changes["options"]}
-    return _build(name, {**values, **changes})
+    return TargetConfig(**read_parts(name, {**values, **changes}))
 
 
 def create_custom_target(
@@ -285,7 +248,9 @@ def create_custom_target(
         "reuse": reuse,
         "deadline": deadline,
     }
-    target = _build(name, {key: value for key, value in fields.items() if value is not None})
+    target = TargetConfig(
+        **read_parts(name, {key: value for key, value in fields.items() if value is not None})
+    )
     return replace(target, options=dict(options)) if options else target
 
 
@@ -294,7 +259,7 @@ def target_from_url(url: str, *, name: str = "url", password: str | None = None)
 
     The framework's own drivers are used whatever driver the URL names. `password` stands in for one in the URL.
     """
-    return _build(name, {"url": url, **({"password": password} if password else {})})
+    return TargetConfig(**read_parts(name, {"url": url, **({"password": password} if password else {})}))
 
 
 def get_ci_target() -> TargetConfig:
@@ -317,126 +282,6 @@ def environment_name(target: str, field_name: str) -> str:
     return f"DATAKIT_{target}_{field_name}".upper().replace("-", "_")
 
 
-def _build(name: str, values: dict[str, Any]) -> TargetConfig:
-    options: Mapping[str, str] = values.pop("options", {})
-    if "url" in values:
-        url = values.pop("url")
-        parts = _parts_of_url(name, url.get_secret_value() if isinstance(url, SecretStr) else str(url))
-        options = {**parts.pop("options"), **options}
-        values = {**parts, **values}
-    if "password" in values and not isinstance(values["password"], SecretStr):
-        values["password"] = SecretStr(str(values["password"]))
-    if "port" in values:
-        values["port"] = _port(name, values["port"])
-    if values.get("conn_method") is None:
-        values["conn_method"] = _default_method(values)
-    if values.get("type") == "postgres" and values["conn_method"] == "socket" and "host" in values:
-        values["socket"] = values.pop("host")
-    values.update(container_fields(f"target {name}", values))
-    _refuse_unused(name, values)
-    if values["conn_method"] == "file" and not values.get("database"):
-        raise ConfigurationError(
-            "no file is given", where=f"target {name}", next_step="name it with database= or --database"
-        )
-    parts = {key: value for key, value in values.items() if key not in CONTAINER_FIELDS}
-    return TargetConfig(name=name, options=options, container=container_settings(values), **parts)
-
-
-def _refuse_unused(name: str, values: dict[str, Any]) -> None:
-    """A field that would be ignored is a mistake: its giver expects something of it."""
-    method = values["conn_method"]
-    if method == "memory" and values.get("database") == ":memory:":
-        del values["database"]
-    ignored = (*_UNUSED.get(method, CONTAINER_FIELDS), *(["database"] if values.get("reuse") else []))
-    unused = sorted(key for key in ignored if values.get(key) is not None)
-    if unused:
-        target = "an SQLite target" if values.get("type") == "sqlite" else f"a {values.get('type')} target"
-        raise ConfigurationError(
-            f"{target} ({method}) does not use these fields",
-            where=f"target {name}",
-            seen=", ".join(unused),
-            next_step=f"leave them out; {_used_by(method)}",
-        )
-
-
-def _used_by(method: str) -> str:
-    if method in ("memory", "file"):
-        return "for a database in a file use sqlite_file"
-    if method == "container":
-        return "a container has a user, a password and, if it is reused, a database of its own"
-    return (
-        "a private server is the target's own" if method == "private" else "images are for container targets"
-    )
-
-
-def _default_method(values: Mapping[str, Any]) -> str:
-    if values.get("type") == "sqlite":
-        return "file" if values.get("database") not in (None, "", ":memory:") else "memory"
-    host = str(values.get("host") or "")
-    return "socket" if values.get("socket") or host.startswith("/") else "tcp"
-
-
-def _port(name: str, value: Any) -> int:
-    try:
-        port = int(value)
-    except (TypeError, ValueError):
-        port = -1
-    if not 0 < port < 65536:
-        raise ConfigurationError(
-            "a port is wrong", where=f"target {name}", seen=str(value), expected="a number from 1 to 65535"
-        )
-    return port
-
-
-_BACKENDS = {
-    "sqlite": "sqlite",
-    "postgresql": "postgres",
-    "postgres": "postgres",
-    "mysql": "mysql",
-    "mariadb": "mysql",
-}
-
-
-def _parts_of_url(name: str, text: str) -> dict[str, Any]:
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    if text.partition("?")[0].count("@") > 1:
-        # Where the password ends is a guess, and the rest of it would be shown as host.
-        raise ConfigurationError(
-            "a URL has more than one @",
-            where=f"target {name}",
-            next_step="write an @ in a user or password as %40, a / as %2F, or give the password apart",
-        )
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
-        # Not chained: the cause would carry the text, password included.
-        raise ConfigurationError(
-            "a URL cannot be read", where=f"target {name}", expected="postgresql://user@host:5432/database"
-        ) from None
-    kind = _BACKENDS.get(url.drivername.split("+", maxsplit=1)[0])
-    if kind is None:
-        raise ConfigurationError(
-            "a URL names an unknown database",
-            where=f"target {name}",
-            seen=url.drivername,
-            expected=_one_of(_BACKENDS),
-        )
-    options = {key: value if isinstance(value, str) else value[-1] for key, value in url.query.items()}
-    parts: dict[str, Any] = {
-        "type": kind,
-        "database": url.database,
-        "host": url.host or (options.pop("host", None) if kind == "postgres" else None),
-        "port": url.port,
-        "user": url.username or options.pop("user", None),
-        "password": url.password or options.pop("password", None),
-        "socket": options.pop("unix_socket", None),
-        "options": options,
-    }
-    return {key: value for key, value in parts.items() if value is not None}
-
-
 def _nearest(name: str, known: Sequence[str]) -> str:
     near = get_close_matches(name, known, n=1)
     return f"did you mean {near[0]}?" if near else "choose one of these;"
@@ -456,7 +301,3 @@ def _ending_failed(label: str, failures: Sequence[Exception]) -> Exception:
     )
     error.__cause__ = ExceptionGroup("ending a target", failures)
     return error
-
-
-def _one_of(names: Iterable[str]) -> str:
-    return "one of " + ", ".join(names)

@@ -22,6 +22,7 @@ __all__ = [
     "checkout",
     "labels_of",
     "owner_of",
+    "process_label",
 ]
 
 PROJECT = "datakit.project"
@@ -39,10 +40,15 @@ def labels_of(kind: str) -> dict[str, str]:
     return {
         PROJECT: _project().name,
         CHECKOUT: checkout(),
-        RUN: f"{_machine()}/{os.getpid()}/{_started(os.getpid())}",
+        RUN: process_label(),
         CREATED: str(int(time.time())),
         KIND: kind,
     }
+
+
+def process_label() -> str:
+    """How labels name this process, among all that run or ran on all machines."""
+    return f"{_machine()}/{os.getpid()}/{_started(os.getpid()) or ''}"
 
 
 def checkout() -> str:
@@ -51,12 +57,18 @@ def checkout() -> str:
 
 
 def owner_of(run: str) -> Literal["alive", "dead", "unknown"]:
-    """Whether the process of a run label lives; unknown where it ran on another machine, or before a restart of this one."""
+    """Whether the process of a run label lives.
+
+    Unknown where it ran on another machine, or before a restart of this one, and where the system does not tell.
+    """
     machine, _, process = run.partition("/")
     pid, _, started = process.partition("/")
-    if machine != _machine() or not pid.isdigit():
+    if machine != _machine() or not pid.isdigit() or not started:
         return "unknown"
-    return "alive" if _started(int(pid)) == started else "dead"
+    now = _started(int(pid))
+    if now is None:
+        return "unknown"
+    return "alive" if now == started else "dead"
 
 
 def _project() -> Path:
@@ -74,17 +86,31 @@ def _machine() -> str:
     return f"{host}-{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:8]}"
 
 
-def _started(pid: int) -> str:
-    """When a process started, as the system prints it; empty for one that is gone."""
-    words = _text(f"/proc/{pid}/stat")
-    if words:
-        # The name of the program stands in parentheses, and may hold blanks and parentheses.
-        state, *others = words.rpartition(")")[2].split()
-        return "" if state in "ZX" else others[18]
-    if Path("/proc/self/stat").exists():
-        return ""
-    ps = ["ps", "-o", "lstart=", "-p", str(pid)]
-    return subprocess.run(ps, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+def _started(pid: int) -> str | None:
+    """When a process started, as the system prints it; empty for one that is gone; None where the system does not tell."""
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        if Path("/proc/self/stat").exists():
+            return "" if _is_gone(pid) else None
+        ps = ["ps", "-o", "lstart=", "-p", str(pid)]
+        return subprocess.run(ps, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+    except OSError:
+        return None
+    # The name of the program stands in parentheses, and may hold blanks and parentheses.
+    state, *others = words.rpartition(")")[2].split()
+    return "" if state in "ZX" else others[18]
+
+
+def _is_gone(pid: int) -> bool:
+    """Whether there is no such process: /proc may hide those of other users."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _text(path: str) -> str:

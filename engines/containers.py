@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from secrets import token_urlsafe
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
     from sqlmodel_framework.config.targets import TargetConfig
     from sqlmodel_framework.engines.database_containers import DatabaseContainer
 
-__all__ = ["Box", "ContainerServer", "Place", "point_at", "start_container", "wait_until_ready"]
+__all__ = ["DATABASE", "Box", "ContainerServer", "Place", "point_at", "start_container", "wait_until_ready"]
 
-_DATABASE = "datakit"
+DATABASE = "datakit"
 _LINES_OF_LOG = 8
 _KILLED = 137
 
@@ -69,8 +70,11 @@ class ContainerServer(ABC):
         """An object of testcontainers, which is imported at this call. It asks the engine for its version."""
 
     @abstractmethod
-    def connect(self, place: Place) -> Any:
-        """A connection of the driver, in autocommit. Raises the driver's errors, after two seconds at the latest."""
+    def connect(self, place: Place, *, patience: int = 2) -> Any:
+        """A connection of the driver, in autocommit.
+
+        Raises the driver's errors, after `patience` in seconds if the server is silent.
+        """
 
     @abstractmethod
     def is_it(self, version: str) -> bool:
@@ -88,6 +92,18 @@ class ContainerServer(ABC):
     def others(self, connection: Any) -> int:
         """How many other clients are connected to the server."""
 
+    def login(self, variables: Iterable[str]) -> SecretStr:
+        """The password of `user` among the variables of a container, each as `NAME=value`."""
+        return SecretStr(dict(one.partition("=")[::2] for one in variables)[self.login_variable])
+
+    def is_idle(self, place: Place) -> bool:
+        """Whether nobody is connected; not idle is one that does not answer. A target in use has one connection at least."""
+        try:
+            with closing(self.connect(place)) as connection:
+                return self.others(connection) == 0
+        except (ConnectionError, self.driver_error):
+            return False
+
     def version(self, place: Place) -> str:
         """Connect and ask. Raises the driver's errors."""
         with closing(self.connect(place)) as connection, closing(connection.cursor()) as cursor:
@@ -101,7 +117,7 @@ class Box:
     def __init__(self, server: ContainerServer, target: TargetConfig, name: str) -> None:
         self.server, self.target, self.name = server, target, name
         self.image = target.container.image or server.image
-        self.database = target.database or _DATABASE
+        self.database = target.database or DATABASE
         self.password = SecretStr(token_urlsafe(24))
         _refuse_own_variables(server, target)
         environment = docker_environment()
@@ -112,7 +128,12 @@ class Box:
                 self.database,
                 docker_client_kw={"environment": environment},
             )
-        self._order = {"do": "remove container", "name": name, "environment": environment}
+        self._order = {
+            "do": "remove container",
+            "name": name,
+            "environment": environment,
+            "path": [folder for folder in sys.path if folder],
+        }
         self._creating = False
         self._pid = os.getpid()
 
@@ -148,6 +169,10 @@ class Box:
             self._creating = False
             raise
         self._creating = False
+
+    def remove_after(self, owner: str) -> None:
+        """Have the container removed when another process has ended: its label says which."""
+        own(self.name, {**self._order, "creating": False, "after": owner}, _leave_to_the_program)
 
     def remove(self) -> None:
         """Remove the container if it is there. A forked child has no say in it."""
@@ -213,6 +238,11 @@ def start_container(target: TargetConfig, server: ContainerServer) -> None:
 
         join_container(target, server)
         return
+    if target.container.shared_by is not None:
+        from sqlmodel_framework.engines.shared_containers import share_container
+
+        share_container(target, server)
+        return
     box = Box(server, target, f"datakit-{server.kind}-{uuid4().hex[:12]}")
     target.on_close(box.close)
     target.on_close(box.remove)
@@ -221,6 +251,11 @@ def start_container(target: TargetConfig, server: ContainerServer) -> None:
         box.container.begin()
         place = wait_until_ready(box)
     point_at(target, place)
+
+
+def _leave_to_the_program() -> None:
+    """The program beside this process waits; what raises here is not taken from it."""
+    raise TryAgainError("a container is removed when the whole run has ended")
 
 
 def point_at(target: TargetConfig, place: Place) -> None:

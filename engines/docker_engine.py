@@ -10,7 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlmodel_framework.base.errors import ConfigurationError, MissingExtraError, TryAgainError
+from sqlmodel_framework.base.errors import (
+    ConfigurationError,
+    DatakitError,
+    DeploymentError,
+    MissingExtraError,
+    TryAgainError,
+)
 
 if TYPE_CHECKING:
     from testcontainers.core.docker_client import DockerClient
@@ -27,6 +33,7 @@ __all__ = [
 
 _WITHOUT = "postgres_embedded is a real PostgreSQL that needs neither"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_SYSTEM_SOCKET = Path("/var/run/docker.sock")
 
 
 def docker_environment() -> dict[str, str]:
@@ -44,8 +51,8 @@ def docker_environment() -> dict[str, str]:
 
 
 def _rootless_socket() -> str | None:
-    """The socket of an engine of this user, where the system has none."""
-    if os.name != "posix" or Path("/var/run/docker.sock").exists():
+    """The socket of an engine of this user, where the system has none, or none that this user may use."""
+    if os.name != "posix" or os.access(_SYSTEM_SOCKET, os.R_OK | os.W_OK):
         return None
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
     sockets = (
@@ -65,15 +72,24 @@ def finding_docker(where: str | None) -> Iterator[None]:
     except ImportError as exc:
         raise MissingExtraError("testing", needed_for="a container target") from exc
     try:
-        _try_socket(docker_environment().get("DOCKER_HOST", "unix:///var/run/docker.sock"))
+        _try_socket(docker_environment().get("DOCKER_HOST", f"unix://{_SYSTEM_SOCKET}"))
         yield
     except (docker.errors.DockerException, OSError) as exc:
+        address = docker_environment().get("DOCKER_HOST", "no DOCKER_HOST")
         raise ConfigurationError(
             "this needs Docker or Podman, and no engine answers",
             where=where,
-            seen=f"{docker_environment().get('DOCKER_HOST', 'no DOCKER_HOST')}: {_words_of(exc)}",
-            next_step=f"start one, or set DOCKER_HOST to its address; {_WITHOUT}",
+            seen=re.sub(r"//[^/@]*@", "//", f"{address}: {_words_of(exc)}"),
+            next_step=f"{_way_to_engine(exc)}; {_WITHOUT}",
         ) from exc
+
+
+def _way_to_engine(exc: BaseException) -> str:
+    if isinstance(exc, PermissionError):
+        return "get the right to use its socket (a member of the group docker has it), or start a rootless engine"
+    if "paramiko" in str(exc):
+        return "an engine over ssh:// needs one more package: pip install paramiko"
+    return "start one, or set DOCKER_HOST to its address"
 
 
 def _try_socket(address: str) -> None:
@@ -99,12 +115,17 @@ def docker_errors(where: str) -> Iterator[None]:
     """Turn the engine's errors into ours."""
     import docker
     import requests
+    import urllib3
 
     try:
         yield
     except docker.errors.APIError as exc:
         raise _refusal(exc, where) from exc
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as exc:
+    except (
+        docker.errors.DockerException,
+        requests.exceptions.RequestException,
+        urllib3.exceptions.HTTPError,  # the answer to a download ends without the client's own words
+    ) as exc:
         raise TryAgainError(
             "the container engine went away",
             where=where,
@@ -113,16 +134,23 @@ def docker_errors(where: str) -> Iterator[None]:
         ) from exc
 
 
-def _refusal(exc: Any, where: str) -> ConfigurationError | TryAgainError:
+def _refusal(exc: Any, where: str) -> DatakitError:
     words = _words_of(exc)
     if "port is already allocated" in words or "address already in use" in words:
         return ConfigurationError(
             "the port of a container target is taken",
             where=where,
             seen=words,
-            next_step="free it, name another one with port=, or leave port out for a free one",
+            next_step=f"free it, name another one with port=, or leave port out for a free one; {_WITHOUT}",
         )
-    if exc.status_code == 404:
+    if "no space left on device" in words:
+        return DeploymentError(
+            "the disk of the container engine is full",
+            where=where,
+            seen=words,
+            next_step="free space there: docker system df says what takes it",
+        )
+    if exc.status_code == 404 or "marked for removal" in words:
         return TryAgainError(
             "the container of a target is gone", where=where, seen=words, next_step="try again"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import shlex
 import shutil
 import signal
 import tempfile
@@ -17,12 +18,12 @@ import psycopg2
 from psycopg2 import sql
 
 from sqlmodel_framework.base.errors import DeploymentError, MissingExtraError
-from sqlmodel_framework.engines.owned import own
+from sqlmodel_framework.engines.owned import disown, own
 
 if TYPE_CHECKING:
     from sqlmodel_framework.config.targets import TargetConfig
 
-__all__ = ["create_private_database"]
+__all__ = ["create_private_database", "let_server_stay"]
 
 _SETTINGS = """
 # A server for tests: lost with the process, so it need not survive a crash.
@@ -36,6 +37,7 @@ lc_messages = 'C'
 
 _lock = threading.Lock()
 _server: Any = None
+_staying: set[Path] = set()
 
 
 def create_private_database(target: TargetConfig) -> None:
@@ -55,10 +57,10 @@ def create_private_database(target: TargetConfig) -> None:
 
 
 def _server_folder() -> str:
-    """The folder of the running server's socket."""
+    """The folder of the running server's socket. One that somebody killed is started anew, without its databases."""
     global _server
     with _lock:
-        if _server is None:
+        if _server is None or not _server.get_postmaster_info().is_running():
             _server = _start()
         return str(_server.get_postmaster_info().socket_dir)
 
@@ -66,7 +68,7 @@ def _server_folder() -> str:
 def _start() -> Any:
     home = Path(tempfile.mkdtemp(prefix="datakit-pg-"))
     # Registered before the server's own cleanup, so it runs after that.
-    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    atexit.register(_remove, home)
     order = {"do": "end server", "pid": None, "folder": str(home), "signal": int(signal.SIGQUIT)}
     _own(home, order)
     server = _new_server(home)
@@ -84,6 +86,21 @@ def _start() -> Any:
             next_step="use postgres_local, or set TMPDIR to a folder with a short path that allows execution",
         ) from exc
     return server
+
+
+def let_server_stay() -> str:
+    """Have the running server outlive this process; gives the command that ends it."""
+    with _lock:
+        home = Path(_server.pgdata).parent
+        _staying.add(home)
+        disown(str(home))
+        _server.cleanup_mode = None
+        return shlex.join(["kill", str(_server.get_pid())]) + " && " + shlex.join(["rm", "-r", str(home)])
+
+
+def _remove(home: Path) -> None:
+    if home not in _staying:
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def _own(home: Path, order: Mapping[str, object]) -> None:

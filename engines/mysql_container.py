@@ -56,16 +56,18 @@ class MySQLServer(ContainerServer):
 
         return MySQLContainer(image, username=self.user, password=password, dbname=database, **arguments)
 
-    def connect(self, place: Place) -> Any:
+    def connect(self, place: Place, *, patience: int = 2) -> Any:
         return pymysql.connect(
             host=place.host,
             port=place.port,
             user=place.user,
             password=place.password.get_secret_value(),
             database=place.database,
-            connect_timeout=2,
-            read_timeout=30,
+            connect_timeout=patience,
+            read_timeout=patience,
             autocommit=True,
+            # A connection that holds a database is idle for the length of a run.
+            init_command="SET SESSION wait_timeout = 2147483",
         )
 
     def is_it(self, version: str) -> bool:

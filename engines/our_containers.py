@@ -19,9 +19,12 @@ from sqlmodel_framework.engines.container_labels import (
     checkout,
     owner_of,
 )
-from sqlmodel_framework.engines.docker_engine import connect_docker, docker_errors
+from sqlmodel_framework.engines.containers import DATABASE, ContainerServer, Place
+from sqlmodel_framework.engines.docker_engine import connect_docker, docker_errors, reachable_host
 
 __all__ = ["OurContainer", "clean_containers", "list_containers", "stop_containers"]
+
+_WHERE = "containers of this checkout"
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,10 @@ class OurContainer:
 
     `state` is the engine's word, such as running. `owner` is alive, dead or unknown (another machine, or before a
     restart); None for a kept container, which has none. `created` and `expires` are seconds since 1970; None: never.
+    `identifier` is the engine's: another container may get the same name.
     """
 
+    identifier: str
     name: str
     type: str
     image: str
@@ -64,7 +69,7 @@ def stop_containers(names: Sequence[str] = (), *, everything: bool = False) -> l
 
 
 def clean_containers(older_than: float | None = None) -> list[OurContainer]:
-    """Remove what runs left that are dead, and kept containers past their time; gives those removed.
+    """Remove what runs left that are dead, and kept containers past their time that nobody uses; gives those removed.
 
     A container whose owner cannot be known is removed only if it is older than `older_than` seconds. One whose owner
     lives stays.
@@ -73,11 +78,32 @@ def clean_containers(older_than: float | None = None) -> list[OurContainer]:
 
     def left(one: OurContainer) -> bool:
         if one.expires is not None:
-            return one.expires < now
+            return one.expires < now and not _is_used(one)
         old = older_than is not None and now - one.created > older_than
         return one.owner == "dead" or (one.owner == "unknown" and old)
 
     return _remove(list_containers(), left)
+
+
+def _is_used(one: OurContainer) -> bool:
+    """Whether somebody is connected to a kept container, or may be: its server does not answer."""
+    from sqlmodel_framework.engines.mysql_container import MySQLServer
+    from sqlmodel_framework.engines.postgres_container import PostgresServer
+
+    servers: dict[str, ContainerServer] = {
+        server.kind: server for server in (PostgresServer(), MySQLServer())
+    }
+    if one.state != "running" or one.port is None or one.type not in servers:
+        return False
+    server = servers[one.type]
+    client = connect_docker(_WHERE)
+    try:
+        with docker_errors(_WHERE):
+            password = server.login(client.client.api.inspect_container(one.identifier)["Config"]["Env"])
+            host = reachable_host(client) or client.host()
+    finally:
+        client.client.close()
+    return not server.is_idle(Place(host, one.port, server.user, password, DATABASE))
 
 
 def _remove(containers: Sequence[OurContainer], wanted: Callable[[OurContainer], bool]) -> list[OurContainer]:
@@ -87,7 +113,7 @@ def _remove(containers: Sequence[OurContainer], wanted: Callable[[OurContainer],
     with _client() as api:
         for one in chosen:
             try:
-                api.remove_container(one.name, force=True, v=True)
+                api.remove_container(one.identifier, force=True, v=True)
             except docker.errors.APIError as exc:
                 if exc.status_code not in (404, 409):  # somebody else has removed it, or is at it
                     raise
@@ -96,10 +122,9 @@ def _remove(containers: Sequence[OurContainer], wanted: Callable[[OurContainer],
 
 @contextmanager
 def _client() -> Iterator[Any]:
-    where = "containers of this checkout"
-    client = connect_docker(where).client
+    client = connect_docker(_WHERE).client
     try:
-        with docker_errors(where):
+        with docker_errors(_WHERE):
             yield client.api
     finally:
         client.close()
@@ -109,11 +134,12 @@ def _read(entry: dict[str, Any]) -> OurContainer:
     labels = entry["Labels"]
     kept = REUSED in labels
     return OurContainer(
+        identifier=entry["Id"],
         name=entry["Names"][0].lstrip("/"),
         type=labels.get(KIND, ""),
         image=entry["Image"],
         state=entry["State"],
-        port=next((port["PublicPort"] for port in entry["Ports"] if "PublicPort" in port), None),
+        port=next((port["PublicPort"] for port in entry["Ports"] or () if "PublicPort" in port), None),
         owner=None if kept else owner_of(labels.get(RUN, "")),
         created=int(labels.get(CREATED, "0")),
         expires=int(labels[EXPIRES]) if EXPIRES in labels else None,

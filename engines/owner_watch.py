@@ -30,10 +30,12 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     orders: dict[str, dict[str, Any]] = {}
     for line in sys.stdin:
-        order = json.loads(line)
-        orders.pop(order["key"], None)
-        if order["do"] != "forget":
-            orders[order["key"]] = order
+        # The owner may have been killed in the middle of a line.
+        with suppress(ValueError):
+            order = json.loads(line)
+            orders.pop(order["key"], None)
+            if order["do"] != "forget":
+                orders[order["key"]] = order
     for order in orders.values():
         with suppress(Exception):
             _DO[order["do"]](order)
@@ -41,6 +43,10 @@ def main() -> None:
 
 def _remove_container(order: dict[str, Any]) -> None:
     """Remove a container by its name; one that is just being created is waited for."""
+    # The owner may have found the library of Docker in a place that only it knows.
+    sys.path.extend(order["path"])
+    while "after" in order and _lives(order["after"]):
+        time.sleep(0.2)
     seconds = _CREATING if order["creating"] else _SETTLED
     started = time.monotonic()
     while time.monotonic() - started < seconds:
@@ -50,6 +56,20 @@ def _remove_container(order: dict[str, Any]) -> None:
         if removed is None:
             seconds = _ENGINE_AWAY
         time.sleep(0.2)
+
+
+def _lives(owner: str) -> bool:
+    """Whether the process of a run label lives, as far as the system tells."""
+    _, pid, started = owner.split("/")
+    try:
+        os.kill(int(pid), 0)
+        words = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    state, *others = words.rpartition(")")[2].split()
+    return state not in "ZX" and others[18] == started
 
 
 def _try_to_remove(name: str, environment: dict[str, str]) -> bool | None:
@@ -72,18 +92,18 @@ def _try_to_remove(name: str, environment: dict[str, str]) -> bool | None:
 
 
 def _end_server(order: dict[str, Any]) -> None:
-    end_server(order["pid"], Path(order["folder"]), order["signal"])
+    end_server(Path(order["folder"]), order["signal"])
 
 
-def end_server(pid: int | None, folder: Path, number: int) -> None:
-    """Stop the server of a folder, by SIGKILL if the signal does not do it in five seconds, and remove the folder."""
-    for one, seconds in ((number, 5.0), (signal.SIGKILL, 5.0)):
-        if pid is None or not _is_server_of(pid, folder):
-            break
-        with suppress(ProcessLookupError):
-            os.kill(pid, one)
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and _is_server_of(pid, folder):
+def end_server(folder: Path, number: int) -> None:
+    """Stop the servers of a folder, by SIGKILL if the signal does not do it in five seconds, and remove the folder.
+
+    They are known by their command line: one that was just being started when its owner ended is found, too.
+    """
+    for one in (number, signal.SIGKILL):
+        running = _signal_servers(folder, one)
+        end = time.monotonic() + 5.0
+        while time.monotonic() < end and any(_is_server_of(pid, folder) for pid in running):
             time.sleep(0.02)
     for _ in range(20):
         # Processes of the server may still be writing when the first one is gone.
@@ -91,23 +111,86 @@ def end_server(pid: int | None, folder: Path, number: int) -> None:
         if not folder.exists():
             return
         time.sleep(0.1)
+        _signal_servers(folder, signal.SIGKILL)
+
+
+def _signal_servers(folder: Path, number: int) -> list[int]:
+    found = [pid for pid in _processes() if _is_server_of(pid, folder)]
+    for pid in found:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+    return found
+
+
+def _processes() -> list[int]:
+    names = [path.name for path in Path("/proc").glob("[0-9]*")] or _of_ps("-axo", "pid=").split()
+    return [int(name) for name in names]
 
 
 def _is_server_of(pid: int, folder: Path) -> bool:
-    """Whether this process runs and is the server of the folder: a number may be used again. A dead one has no words."""
+    """Whether this process serves the folder's data. A dead one has no words."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-    except FileNotFoundError:
-        if Path("/proc/self").exists():
-            return False
-        import subprocess
-
-        ps = ["ps", "-o", "command=", "-p", str(pid)]
-        words = subprocess.run(ps, capture_output=True, text=True, check=False).stdout  # noqa: S603
-    return str(folder) in words
+    except OSError:
+        words = "" if Path("/proc/self").exists() else _of_ps("-o", "command=", "-p", str(pid))
+    return str(folder / "data") in words
 
 
-_DO = {"remove container": _remove_container, "end server": _end_server}
+def _of_ps(*words: str) -> str:
+    import subprocess
+
+    return subprocess.run(["ps", *words], capture_output=True, text=True, check=False).stdout  # noqa: S603, S607
+
+
+def _drop_databases_of_postgres(order: dict[str, Any]) -> None:
+    """Drop the owner's databases; those that it shared too, if nobody else of its run is left."""
+    sys.path.extend(order["path"])
+    import psycopg2
+
+    connection = psycopg2.connect(**order["connect"])
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        _drop_postgres(cursor, order["own"], order["but"])
+        end = time.monotonic() + _SETTLED
+        while time.monotonic() < end:
+            cursor.execute("SELECT pg_catalog.pg_try_advisory_lock(%s)", [order["lock"]])
+            if cursor.fetchone()[0]:
+                _drop_postgres(cursor, order["shared"], order["but"])
+                break
+            time.sleep(0.2)
+    connection.close()
+
+
+def _drop_postgres(cursor: Any, start: str, but: list[str]) -> None:
+    cursor.execute(
+        "SELECT datname, datistemplate FROM pg_catalog.pg_database WHERE starts_with(datname, %s)", [start]
+    )
+    for name, is_template in cursor.fetchall():
+        if name not in but:
+            quoted = '"' + name.replace('"', '""') + '"'
+            if is_template:
+                cursor.execute(f"ALTER DATABASE {quoted} IS_TEMPLATE false")
+            cursor.execute(f"DROP DATABASE IF EXISTS {quoted} WITH (FORCE)")
+
+
+def _drop_databases_of_mysql(order: dict[str, Any]) -> None:
+    """Drop the owner's databases."""
+    sys.path.extend(order["path"])
+    import pymysql
+
+    with pymysql.connect(**order["connect"]) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT schema_name FROM information_schema.schemata")
+        for (name,) in cursor.fetchall():
+            if name.startswith(order["own"]) and name not in order["but"]:
+                cursor.execute("DROP DATABASE IF EXISTS `{}`".format(name.replace("`", "``")))
+
+
+_DO = {
+    "remove container": _remove_container,
+    "end server": _end_server,
+    "drop databases of postgres": _drop_databases_of_postgres,
+    "drop databases of mysql": _drop_databases_of_mysql,
+}
 
 if __name__ == "__main__":
     main()

@@ -49,14 +49,14 @@ class PostgresServer(ContainerServer):
 
         return PostgreSQLContainer(image, username=self.user, password=password, dbname=database, **arguments)
 
-    def connect(self, place: Place) -> Any:
+    def connect(self, place: Place, *, patience: int = 2) -> Any:
         connection = psycopg2.connect(
             host=place.host,
             port=place.port,
             user=place.user,
             password=place.password.get_secret_value(),
             dbname=place.database,
-            connect_timeout=2,
+            connect_timeout=patience,
             application_name="datakit",
         )
         connection.autocommit = True

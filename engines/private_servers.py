@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import pwd
+import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,9 +23,13 @@ from sqlmodel_framework.engines.owned import disown, own
 from sqlmodel_framework.engines.owner_watch import end_server
 
 if TYPE_CHECKING:
+    import pwd
+
     from sqlmodel_framework.config.targets import TargetConfig
 
-__all__ = ["PrivateMySQL", "PrivatePostgres", "start_private"]
+__all__ = ["PrivateMySQL", "PrivatePostgres", "let_server_stay", "start_private"]
+
+_staying: set[str] = set()
 
 _DATABASE = "datakit"
 _DEADLINE = 60
@@ -137,7 +141,8 @@ class PrivateMySQL(PrivateServer):
     def command(self) -> Sequence[str]:
         words = "--skip-networking --innodb-flush-log-at-trx-commit=0 --innodb-doublewrite=OFF --skip-log-bin"
         files = [f"--socket={self.socket}", f"--pid-file={self.folder / 'pid'}"]
-        return [*self._server(), *files, *words.split()]
+        # MySQL's second protocol would put a socket of its own into /tmp; MariaDB does not know it.
+        return [*self._server(), *files, *words.split(), "--loose-mysqlx=OFF"]
 
     def _server(self) -> list[str]:
         program = _program("mariadbd") or _program("mysqld")
@@ -164,25 +169,32 @@ def start_private(target: TargetConfig, kind: type[PrivateServer]) -> None:
     if os.name != "posix":
         raise ConfigurationError("a private server needs a Unix system", where=target.label)
     account = _account(kind)
-    folder = _new_folder(account)
-    server = kind(folder)
-    process: list[subprocess.Popen[bytes]] = []
-    ending = _ending(server, process)
-    own(str(folder), _order(server, None), ending)
-    target.on_close(ending)
-    preparing = _run(server, server.preparation(), account)
-    own(str(folder), _order(server, preparing.pid), ending)
-    _finish(server, preparing, target.label)
-    process.append(_run(server, server.command(), account))
-    own(str(folder), _order(server, process[0].pid), ending)
+    with _system_errors(kind, target.label):
+        server = kind(_new_folder(account))
+        process: list[subprocess.Popen[bytes]] = []
+        ending = _ending(server, process)
+        order = {"do": "end server", "folder": str(server.folder), "signal": int(server.stop_signal)}
+        own(str(server.folder), order, ending)
+        target.on_close(ending)
+        _finish(server, _run(server, server.preparation(), account), target.label)
+        process.append(_run(server, server.command(), account))
     _wait(server, process[0], target.label)
     database = target.database or _DATABASE
     server.create_database(database)
     target.point_at(socket=str(server.socket), user=server.user, database=database)
 
 
-def _order(server: PrivateServer, pid: int | None) -> dict[str, Any]:
-    return {"do": "end server", "pid": pid, "folder": str(server.folder), "signal": int(server.stop_signal)}
+@contextmanager
+def _system_errors(kind: type[PrivateServer], where: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise DeploymentError(
+            f"a private {kind.name} cannot be started",
+            where=where,
+            seen=": ".join(str(part) for part in (exc.filename, exc.strerror) if part),
+            next_step="free space, or let TMPDIR name a folder that can be written, or use postgres_embedded",
+        ) from exc
 
 
 def _ending(server: PrivateServer, process: list[subprocess.Popen[bytes]]) -> Any:
@@ -190,9 +202,9 @@ def _ending(server: PrivateServer, process: list[subprocess.Popen[bytes]]) -> An
 
     def end() -> None:
         """Stop the server and remove its folder; a forked child has no say in it."""
-        if os.getpid() != owner:
+        if os.getpid() != owner or str(server.socket) in _staying:
             return
-        end_server(process[0].pid if process else None, server.folder, server.stop_signal)
+        end_server(server.folder, server.stop_signal)
         if process:
             process[0].wait()
         disown(str(server.folder))
@@ -200,10 +212,21 @@ def _ending(server: PrivateServer, process: list[subprocess.Popen[bytes]]) -> An
     return end
 
 
+def let_server_stay(target: TargetConfig) -> str:
+    """Have the target's private server outlive this process; gives the command that ends it."""
+    socket = str(target.socket)
+    _staying.add(socket)
+    folder = Path(socket) if Path(socket).is_dir() else Path(socket).parent
+    disown(str(folder))
+    return shlex.join(["pkill", "-f", str(folder)]) + " && " + shlex.join(["rm", "-r", str(folder)])
+
+
 def _account(kind: type[PrivateServer]) -> pwd.struct_passwd | None:
     """Who runs the server; None: ourselves. These servers refuse to run as root."""
     if os.geteuid() != 0:
         return None
+    import pwd
+
     existing = {entry.pw_name: entry for entry in pwd.getpwall()}
     for name in kind.system_users:
         if name in existing:
@@ -245,7 +268,9 @@ def _run(
 
 def _finish(server: PrivateServer, process: subprocess.Popen[bytes], where: str) -> None:
     try:
-        process.wait()
+        process.wait(_DEADLINE)
+    except subprocess.TimeoutExpired:
+        raise _too_late(server, where, "its data folder is not made") from None
     finally:
         process.kill()
         process.wait()
@@ -259,19 +284,23 @@ def _wait(server: PrivateServer, process: subprocess.Popen[bytes], where: str) -
         if process.poll() is not None:
             raise _failed(server, where, f"it ended with {process.returncode}")
         if time.monotonic() > end:
-            raise TryAgainError(
-                f"a private {server.name} did not get ready in time",
-                where=where,
-                seen=f"{seen}; its log ends with: {_log(server)}",
-                expected=f"an answer within {_DEADLINE} s",
-                next_step="try again",
-            )
+            raise _too_late(server, where, seen)
         try:
             server.answer()
             answers += 1
         except server.driver_error as exc:
             answers, seen = 0, " ".join(str(exc).split())[:300]
             time.sleep(0.05)
+
+
+def _too_late(server: PrivateServer, where: str, seen: str) -> TryAgainError:
+    return TryAgainError(
+        f"a private {server.name} did not get ready in time",
+        where=where,
+        seen=f"{seen}; its log ends with: {_log(server)}",
+        expected=f"an answer within {_DEADLINE} s",
+        next_step="try again",
+    )
 
 
 def _failed(server: PrivateServer, where: str, seen: str) -> DeploymentError:

@@ -7,11 +7,9 @@ import json
 import os
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-
-from pydantic import SecretStr
 
 from sqlmodel_framework.base.errors import ConfigurationError, DeploymentError, TryAgainError
 from sqlmodel_framework.engines.container_labels import CHECKOUT, EXPIRES, REUSED, checkout, labels_of
@@ -26,6 +24,7 @@ __all__ = ["LIFETIME", "join_container", "name_of"]
 LIFETIME = 24 * 3600
 """Seconds after which a container is replaced, as soon as nobody is connected to it."""
 _ATTEMPTS = 5
+_PATIENCE = 30
 
 
 def join_container(target: TargetConfig, server: ContainerServer) -> None:
@@ -81,10 +80,9 @@ def _find(box: Box) -> bool:
             seen=box.name,
             next_step=f"docker rm {box.name}, if nobody needs it",
         )
-    variables = dict(one.partition("=")[::2] for one in wrapped.attrs["Config"]["Env"])
     fresh = box.password
-    box.password = SecretStr(variables[box.server.login_variable])
-    if int(wrapped.labels.get(EXPIRES, "0")) < time.time() and _is_idle(box):
+    box.password = box.server.login(wrapped.attrs["Config"]["Env"])
+    if _is_stale(box) and (not box.state()["Running"] or box.server.is_idle(box.place())):
         with suppress(
             docker.errors.APIError
         ):  # another run may be removing it; by its id, not what has its name now
@@ -94,15 +92,18 @@ def _find(box: Box) -> bool:
     return True
 
 
-def _is_idle(box: Box) -> bool:
-    """Whether nobody is connected. A target that uses a container has one connection at least."""
-    if not box.state()["Running"]:
+def _is_stale(box: Box) -> bool:
+    """Whether the container has expired, or the name of its image is another image's by now."""
+    import docker
+
+    wrapped = box.container.get_wrapped_container()
+    if int(wrapped.labels.get(EXPIRES, "0")) < time.time():
         return True
     try:
-        with closing(box.server.connect(box.place())) as connection:
-            return box.server.others(connection) == 0
-    except (ConnectionError, box.server.driver_error):
+        image = box.container.get_docker_client().client.images.get(box.container.image)
+    except docker.errors.ImageNotFound:
         return False
+    return bool(image.id != wrapped.attrs["Image"])
 
 
 def _create(box: Box) -> bool:
@@ -138,7 +139,7 @@ def _take_database(box: Box, place: Place) -> None:
     """Create a database and hold it by a connection of its own, so that other runs can tell it from one that was left."""
     server, target = box.server, box.target
     try:
-        holder = server.connect(place)
+        holder = server.connect(place, patience=_PATIENCE)
     except server.driver_error as exc:
         raise _went_away(box, exc) from None
     target.on_close(_in_this_process(holder.close))

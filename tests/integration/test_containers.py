@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -58,6 +59,12 @@ def project(docker_engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     kept = [name for name in ours() if "-kept-" in name]
     docker("rm", "--force", "--volumes", *kept) if kept else None
     assert_nothing_is_left()
+
+
+@pytest.fixture
+def image_of_podman() -> str:
+    """What Podman writes before the name of an image that was made here."""
+    return "localhost/" if "Podman" in docker("version") else ""
 
 
 def docker(*arguments: str) -> str:
@@ -188,8 +195,11 @@ def test_the_fixed_port_is_used_and_a_taken_one_is_said(project: Path) -> None:
             open_target(second)
         port = first.port
     assert "the port of a container target is taken" in str(caught.value)
-    assert f"127.0.0.1:{port} failed: port is already allocated" in str(caught.value)
-    assert "leave port out for a free one" in str(caught.value)
+    assert re.search(
+        rf"127\.0\.0\.1:{port}( failed: port is already allocated|: bind: address already in use);",
+        str(caught.value),
+    )
+    assert "leave port out for a free one; postgres_embedded is a real PostgreSQL" in str(caught.value)
     with second:
         assert open_target(second).target.port == port
 
@@ -490,7 +500,7 @@ def test_clean_removes_what_nobody_owns_and_nothing_else(project: Path) -> None:
         docker("rm", "--force", "--volumes", *(identifiers[name] for name in there()))
 
 
-def test_a_run_whose_watching_program_was_killed_too_is_cleaned(project: Path) -> None:
+def test_a_run_whose_watching_program_was_killed_too_is_cleaned(image_of_podman: str) -> None:
     code = (
         "import os\n"
         "from sqlmodel_framework import create_custom_target, create_engine_for_target\n"
@@ -506,7 +516,7 @@ def test_a_run_whose_watching_program_was_killed_too_is_cleaned(project: Path) -
     assert lines[0].startswith(name)
     assert lines[0].endswith("its run is dead")
     assert targets("stop", "--all") == (0, ["nothing to remove"])
-    assert targets("clean") == (0, [f"removed {name} (postgres:15.8)"])
+    assert targets("clean") == (0, [f"removed {name} ({image_of_podman}postgres:15.8)"])
     assert ours() == []
 
 
@@ -521,7 +531,7 @@ with create_custom_target("postgres", conn_method="container", reuse=True) as ta
 """
 
 
-def test_two_runs_at_once_share_a_kept_container(project: Path) -> None:
+def test_two_runs_at_once_share_a_kept_container(image_of_podman: str) -> None:
     runs = [
         subprocess.Popen(
             [sys.executable, "-c", REUSE],
@@ -557,7 +567,7 @@ def test_two_runs_at_once_share_a_kept_container(project: Path) -> None:
     code, lines = targets("stop", "nonsense")
     assert code == 1
     assert f"expected: one of {name}" in lines[0]
-    assert targets("stop", name) == (0, [f"removed {name} (postgres:15.8)"])
+    assert targets("stop", name) == (0, [f"removed {name} ({image_of_podman}postgres:15.8)"])
     assert ours() == []
 
 

@@ -17,6 +17,7 @@ from sqlmodel_framework import (
     ConfigurationError,
     DeploymentError,
     TargetConfig,
+    TryAgainError,
     create_custom_target,
     create_engine_for_target,
     deploy_data_objects,
@@ -136,17 +137,91 @@ def test_a_server_that_does_not_start_is_said_with_its_log(monkeypatch: pytest.M
     assert 'unrecognized configuration parameter "no_such_setting"' in str(caught.value)
 
 
+KILLED_WHILE_STARTING = """
+import os, sys, time
+from sqlmodel_framework import create_custom_target
+from sqlmodel_framework.engines import private_servers
+run = private_servers._run
+
+def is_up(server):
+    try:
+        server.answer()
+    except server.driver_error:
+        return False
+    return True
+
+def run_and_die(server, command, account):
+    process = run(server, command, account)
+    if command == server.command():
+        while not is_up(server):
+            time.sleep(0.05)
+        print(server.folder, flush=True)
+        os.kill(os.getpid(), 9)
+    return process
+
+private_servers._run = run_and_die
+kind = {"postgres": private_servers.PrivatePostgres, "mysql": private_servers.PrivateMySQL}[sys.argv[1]]
+private_servers.start_private(create_custom_target(sys.argv[1], conn_method="private"), kind)
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_process_that_is_killed_as_soon_as_its_server_is_started_leaves_none(kind: str) -> None:
+    command = [sys.executable, "-c", KILLED_WHILE_STARTING, kind]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    folder = Path(done.stdout.strip())
+    assert folder.name.startswith("datakit-own-"), done.stderr
+    end = time.monotonic() + 20
+    while (folder.exists() or processes_of(folder)) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not folder.exists()
+    assert processes_of(folder) == []
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(private_servers, "_new_folder", lambda account: tmp_path / "absent")
+    with (
+        create_custom_target("postgres", conn_method="private") as target,
+        pytest.raises(
+            DeploymentError, match=r"a private PostgreSQL cannot be started .*absent/log: No such file"
+        ),
+    ):
+        open_target(target)
+
+
+def test_a_preparation_without_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Endless(private_servers.PrivatePostgres):
+        def preparation(self) -> list[str]:
+            return ["sleep", "600"]
+
+    monkeypatch.setattr(private_servers, "_DEADLINE", 0.2)
+    with (
+        create_custom_target("postgres", conn_method="private") as target,
+        pytest.raises(TryAgainError, match="its data folder is not made"),
+    ):
+        private_servers.start_private(target, Endless)
+
+
+def test_a_private_mysql_opens_no_socket_outside_its_folder(tmp_path: Path) -> None:
+    """MySQL's second protocol would take /tmp/mysqlx.sock, once for all servers of the machine."""
+    command = private_servers.PrivateMySQL(tmp_path).command()
+    assert "--loose-mysqlx=OFF" in command
+    assert [word for word in command if word.startswith("--socket=")] == [f"--socket={tmp_path / 'socket'}"]
+
+
 def test_programs_that_are_not_installed_are_named() -> None:
     with pytest.raises(ConfigurationError, match=r"no no-such-program on PATH.*postgres_embedded"):
         private_servers._postgres_program("no-such-program")
 
 
 def test_a_process_of_somebody_else_is_not_ended(tmp_path: Path) -> None:
-    """After a restart the number may be another process's."""
+    """Who reads a file of the folder does not serve it."""
     folder = tmp_path / "datakit-own-x"
     folder.mkdir()
-    with subprocess.Popen(["sleep", "60"]) as other:
-        end_server(other.pid, folder, signal.SIGQUIT)
+    with subprocess.Popen(
+        ["tail", "-f", "/dev/null", str(folder / "log")], stderr=subprocess.DEVNULL
+    ) as other:
+        end_server(folder, signal.SIGQUIT)
         assert other.poll() is None
         other.kill()
     assert not folder.exists()
