@@ -59,6 +59,10 @@ if TYPE_CHECKING:
     from sqlmodel_framework.utils.linting import LintResult, lint_datakit
     from sqlmodel_framework.utils.loading import load_rows
     from sqlmodel_framework.utils.proof.prove import ProofResult, prove_deployment
+    from sqlmodel_framework.utils.testing.assertions import assert_rows, assert_schema
+    from sqlmodel_framework.utils.testing.database import FreshDatabase
+    from sqlmodel_framework.utils.testing.databases import FreshDatabases, fresh_database
+    from sqlmodel_framework.utils.testing.snapshots import assert_snapshot, snapshot
     from sqlmodel_framework.utils.validation import validate_deployment
 
 _HOMES = {
@@ -101,6 +105,10 @@ _HOMES = {
     "utils.linting": ["LintResult", "lint_datakit"],
     "utils.loading": ["load_rows"],
     "utils.proof.prove": ["ProofResult", "prove_deployment"],
+    "utils.testing.assertions": ["assert_rows", "assert_schema"],
+    "utils.testing.database": ["FreshDatabase"],
+    "utils.testing.databases": ["FreshDatabases", "fresh_database"],
+    "utils.testing.snapshots": ["assert_snapshot", "snapshot"],
     "utils.validation": ["validate_deployment"],
 }
 _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
@@ -116,6 +124,8 @@ __all__ = [
     "DiscoveryError",
     "ExtractionError",
     "Finding",
+    "FreshDatabase",
+    "FreshDatabases",
     "LintResult",
     "PostgresConfig",
     "PostgresConnector",
@@ -132,6 +142,9 @@ __all__ = [
     "TryAgainError",
     "ValidationFailedError",
     "__version__",
+    "assert_rows",
+    "assert_schema",
+    "assert_snapshot",
     "cleanup_test_target",
     "contract_of",
     "create_async_engine_for_target",
@@ -140,6 +153,7 @@ __all__ = [
     "deploy_data_objects",
     "discover_datakit_modules",
     "discover_sqlmodel_classes",
+    "fresh_database",
     "generate_rows",
     "get_ci_target",
     "get_development_target",
@@ -150,6 +164,7 @@ __all__ = [
     "load_rows",
     "plan_deployment",
     "prove_deployment",
+    "snapshot",
     "validate_deployment",
 ]
 

@@ -25,6 +25,7 @@ from sqlmodel_framework.engines.mysql_container import MySQLServer
 from sqlmodel_framework.engines.our_containers import list_containers, stop_containers
 from sqlmodel_framework.engines.postgres_container import PostgresServer
 from sqlmodel_framework.engines.reused_containers import name_of
+from sqlmodel_framework.tests.integration.secured_server import SecuredServer
 
 REQUIRE_SERVICES = bool(os.environ.get("DATAKIT_REQUIRE_SERVICES"))
 PAGILA = Path(__file__).parents[2] / "shared" / "data" / "pagila" / "pagila.sql.gz"
@@ -100,6 +101,10 @@ def pytest_report_header() -> list[str]:
         lines.append(f"containers: {_docker_server()}")
     except DatakitError as exc:
         lines.append(f"containers: their tests are skipped: {exc.seen}")
+    kerberos = _environment.get("TEST_KERBEROS")
+    lines.append(
+        f"kerberos: {f'a KDC in {kerberos}' if kerberos else 'not configured, its tests are skipped'}"
+    )
     return lines
 
 
@@ -134,6 +139,20 @@ def mysql_server() -> TargetConfig:
     if server is None:
         _missing("no MySQL is configured (DATAKIT_MYSQL_LOCAL_HOST and the like, see .ci/services)")
     assert server is not None
+    return server
+
+
+@pytest.fixture(scope="session")
+def secured_server() -> SecuredServer:
+    """A PostgreSQL that asks for tickets and certificates, with its KDC."""
+    if "TEST_KERBEROS" not in _environment:
+        _missing("no KDC is configured (TEST_KERBEROS and the like, see .ci/services)")
+    server = SecuredServer(
+        Path(_environment["TEST_KERBEROS"]),
+        int(_environment["TEST_KERBEROS_POSTGRES_PORT"]),
+        _environment["TEST_KERBEROS_POSTGRES_SOCKET"],
+    )
+    server.run("SELECT 1")
     return server
 
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from sqlmodel_framework import PostgresConnector
+from sqlmodel_framework.base.connectors.libpq_parameters import ENVIRONMENT
 from sqlmodel_framework.benchmarks.drift.places import Place, place_of, place_on
+from sqlmodel_framework.tests.integration.inner_sessions import InnerSessions
+from sqlmodel_framework.tests.integration.postgres_sources import PostgresHands, postgres_source_on
+from sqlmodel_framework.tests.integration.secured_server import SecuredServer
 
 _SERVERS = [
     pytest.param("sqlite_memory", marks=pytest.mark.sqlite),
@@ -24,3 +30,42 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
             yield opened.enter_context(place_of(request.param))
         else:
             yield opened.enter_context(place_on(request.getfixturevalue(request.param)))
+
+
+@pytest.fixture
+def secured(secured_server: SecuredServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SecuredServer:
+    """The server that asks for tickets and certificates, for a process that has neither, nor any setting of libpq's."""
+    for variable in [*ENVIRONMENT.values(), "PGSERVICEFILE", "PGSYSCONFDIR", "PGTZ", "KRB5_CLIENT_KTNAME"]:
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("KRB5_CONFIG", secured_server.file("krb5.conf"))
+    monkeypatch.setenv("KRB5CCNAME", f"FILE:{tmp_path / 'no-tickets'}")
+    return secured_server
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("postgres_database", marks=pytest.mark.postgres, id="local"),
+        pytest.param("embedded_database", marks=pytest.mark.postgres, id="embedded"),
+    ]
+)
+def postgres_source(request: pytest.FixtureRequest) -> PostgresConnector:
+    """A connector to an empty database of each server; its connections are told from others by their application name."""
+    return postgres_source_on(request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+def hands(postgres_source: PostgresConnector) -> PostgresHands:
+    """Statements and observation beside the source."""
+    return PostgresHands(postgres_source)
+
+
+@pytest.fixture
+def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[InnerSessions]:
+    """Sessions of pytest in a project of their own; at the end nothing of them is left."""
+    sessions = InnerSessions(pytester, monkeypatch)
+    yield sessions
+    try:
+        sessions.assert_nothing_is_left()
+    finally:
+        sessions.remove()

@@ -1,0 +1,175 @@
+"""Fresh databases on MySQL and MariaDB, which know no templates: one for each worker, its rows deleted between tests.
+
+A worker holds the server's lock of its name as long as it lives: a later run drops the databases of names whose lock is
+free. A named schema is a database of that name, which a server has once: tests of such kits wait for one another.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from sqlmodel_framework.base.errors import DeploymentError, TryAgainError
+from sqlmodel_framework.config.targets import TargetConfig
+from sqlmodel_framework.engines.fresh import (
+    SWEPT,
+    Cleaner,
+    Isolation,
+    Names,
+    Template,
+    TemplateDatabases,
+    worker_of,
+)
+from sqlmodel_framework.engines.mysql_cleaning import MySQLCleaner
+from sqlmodel_framework.engines.mysql_shadow import error_number, release_lock, take_lock
+from sqlmodel_framework.engines.owned import disown, own
+
+if TYPE_CHECKING:
+    from sqlmodel_framework.engines.live import LiveTarget
+
+__all__ = ["MySQLDatabases"]
+
+_WAIT_FOR_SCHEMAS = 300
+_SCHEMA_LOCK = "datakit_schema_"
+_FORBIDDEN = {1044, 1227, 1142}
+_NAMED = text("SELECT schema_name FROM information_schema.schemata WHERE LEFT(schema_name, :size) = :start")
+
+
+class MySQLDatabases(TemplateDatabases):
+    """Creating tables takes many times as long as deleting their rows."""
+
+    ways: ClassVar[Mapping[Isolation, str]] = {
+        "database": "a database for each test, its tables created",
+        "rows": "one database for each worker, its rows deleted and its structure checked",
+        "rollback": "a transaction for each test, rolled back",
+    }
+    usual = "rows"
+
+    def __init__(self, server: LiveTarget, template: Template, names: Names) -> None:
+        super().__init__(server, template, names)
+        self._open: set[str] = set()
+        self._kept: list[str] = []
+        self._connection = server.sql.connect().execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            take_lock(self._connection, self.names.of_worker)
+            self._watch()
+            self._drop_abandoned()
+        except BaseException:
+            self.close()
+            raise
+
+    def isolation(self, wanted: Isolation) -> Isolation:
+        # Databases of named schemas are given back after each test, as other workers wait for them.
+        return "database" if self.template.schemas else wanted
+
+    def make(self) -> TargetConfig:
+        self._lock_schemas()
+        name = self.names.next()
+        self._open.add(name)
+        try:
+            self._connection.exec_driver_sql(f"CREATE DATABASE {self._quoted(name)}")
+        except DBAPIError as exc:
+            if error_number(exc) in _FORBIDDEN:
+                raise DeploymentError(
+                    "the user may not create databases for tests",
+                    where=self.server.target.label,
+                    seen=f"error {error_number(exc)}",
+                    next_step=rf"GRANT ALL ON `{SWEPT.replace('_', chr(92) + '_')}%`.* to this user, or use mysql_container",
+                ) from None
+            raise
+        if not self.template.schemas:
+            self.deploy_template(name)
+            return self.target_on(name)
+        # What it creates outside of its database goes with it.
+        target = self.target_on(name)
+        self.template.deploy(target)
+        return target
+
+    def cleaner(self, target: TargetConfig) -> Cleaner:
+        return MySQLCleaner(self.target_on(target.database), self.template)
+
+    def drop(self, target: TargetConfig) -> None:
+        if self.is_ours:
+            if self.template.schemas:
+                target.close()  # with the databases of its schemas
+            else:
+                self.end(target)
+            self._drop(str(target.database))
+            self._unlock_schemas()
+
+    def keep(self, target: TargetConfig) -> str:
+        name = str(target.database)
+        self._open.discard(name)
+        self._kept.append(name)
+        self._watch()
+        place = ["--socket", target.socket] if target.socket else ["-h", target.host or "127.0.0.1"]
+        port = ["-P", str(target.port)] if target.port and not target.socket else []
+        user = ["-u", target.user] if target.user else []
+        return self.told("mysql", *place, *port, *user, *(["-p"] if target.password else []), name)
+
+    def close(self) -> None:
+        if not self.is_ours:
+            return
+        try:
+            with self.server.engine.errors(self.server.target, "drop test databases"):
+                for name in sorted(self._open):
+                    self._drop(name)
+                self._unlock_schemas()
+                release_lock(self._connection, self.names.of_worker)
+            disown(self.names.of_worker)
+        finally:
+            # Its locks go with it.
+            self._connection.invalidate()
+            self._connection.close()
+
+    def _quoted(self, name: str) -> str:
+        return str(self._connection.dialect.identifier_preparer.quote_identifier(name))
+
+    def _drop(self, name: str) -> None:
+        self._connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {self._quoted(name)}")
+        self._open.discard(name)
+
+    def _lock_schemas(self) -> None:
+        for schema in self.template.schemas:
+            if not take_lock(self._connection, _SCHEMA_LOCK + schema, _WAIT_FOR_SCHEMAS):
+                raise TryAgainError(
+                    "another test uses the database of a named schema",
+                    where=f"{self.server.target.label}, schema {schema}",
+                    seen=f"waited {_WAIT_FOR_SCHEMAS} s",
+                    next_step="run the tests of kits with named schemas in one worker, or use another target",
+                )
+
+    def _unlock_schemas(self) -> None:
+        for schema in self.template.schemas:
+            release_lock(self._connection, _SCHEMA_LOCK + schema)
+
+    def _drop_abandoned(self) -> None:
+        """Drop what workers left that were killed together with their watching program."""
+        names = list(self._connection.execute(_NAMED, {"size": len(SWEPT), "start": SWEPT}).scalars())
+        for lock in {worker_of(name) for name in names} - {self.names.of_worker}:
+            if take_lock(self._connection, lock):
+                for name in names:
+                    if worker_of(name) == lock:
+                        self._drop(name)
+                release_lock(self._connection, lock)
+
+    def _watch(self) -> None:
+        """Have the databases dropped when this process is killed. A server of our own goes as a whole."""
+        if self.server.target.ends_with_process:
+            return
+        _, arguments = self._connection.dialect.create_connect_args(self.server.sql.url)
+        own(
+            self.names.of_worker,
+            {
+                "do": "drop databases of mysql",
+                "connect": arguments,
+                "path": sys.path,
+                "own": self.names.of_worker,
+                "but": self._kept,
+            },
+            lambda: None,
+        )

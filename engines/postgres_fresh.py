@@ -1,0 +1,248 @@
+"""Fresh databases on PostgreSQL: clones of a template database, the next one made while a test uses the last.
+
+The workers of a run share a template. Each holds a shared advisory lock of the run, so that the last one drops the
+template, and a later run drops what a run left that was killed with its watching program.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from typing import TYPE_CHECKING, ClassVar
+
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError
+
+from sqlmodel_framework.base.errors import DeploymentError
+from sqlmodel_framework.config.targets import TargetConfig
+from sqlmodel_framework.engines.fresh import (
+    SWEPT,
+    Cleaner,
+    Isolation,
+    Names,
+    Template,
+    TemplateDatabases,
+    run_of,
+)
+from sqlmodel_framework.engines.owned import disown, own
+from sqlmodel_framework.engines.postgres_cleaning import PostgresCleaner
+
+if TYPE_CHECKING:
+    from sqlmodel_framework.engines.live import LiveTarget
+
+__all__ = ["PostgresDatabases"]
+
+_ADMINISTRATION = "postgres"
+_IS_TEMPLATE = text("SELECT datistemplate FROM pg_catalog.pg_database WHERE datname = :name")
+_NAMED = text("SELECT datname FROM pg_catalog.pg_database WHERE starts_with(datname, :start) ORDER BY 1")
+_MAY_CREATE = text("SELECT rolcreatedb OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user")
+_LOCK_SHARED = text("SELECT pg_catalog.pg_advisory_lock_shared(:key)")
+_UNLOCK_SHARED = text("SELECT pg_catalog.pg_advisory_unlock_shared(:key)")
+_LOCK = text("SELECT pg_catalog.pg_advisory_lock(:key)")
+_TRY_LOCK = text("SELECT pg_catalog.pg_try_advisory_lock(:key)")
+_UNLOCK = text("SELECT pg_catalog.pg_advisory_unlock(:key)")
+
+
+class PostgresDatabases(TemplateDatabases):
+    """One thread beside the tests clones ahead, from the second database on, and drops what was used."""
+
+    ways: ClassVar[Mapping[Isolation, str]] = {
+        "database": "a database for each test, cloned from a template",
+        "rows": "one database for each worker, its rows deleted and its structure checked",
+        "rollback": "a transaction for each test, rolled back",
+    }
+    usual = "database"
+
+    def __init__(self, server: LiveTarget, template: Template, names: Names) -> None:
+        super().__init__(server, template, names)
+        self._open: set[str] = set()
+        self._kept: list[str] = []
+        self._made = 0
+        self._next: Future[str] | None = None
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="datakit-databases")
+        self._engine, self._common = _administration(server)
+        self._connection = self._engine.connect()
+        try:
+            self._take_part()
+            self._template = self._find_or_make_template() if template.tables else None
+        except BaseException:
+            self.close()
+            raise
+
+    def make(self) -> TargetConfig:
+        ahead, self._next = self._next, None
+        name = (ahead or self._beside.submit(self._clone)).result()
+        self._made += 1
+        if self._made > 1:
+            self._next = self._beside.submit(self._clone)
+        return self.target_on(name)
+
+    def cleaner(self, target: TargetConfig) -> Cleaner:
+        return PostgresCleaner(self.target_on(target.database), self.template)
+
+    def drop(self, target: TargetConfig) -> None:
+        if self.is_ours:
+            self.end(target)
+            self._beside.submit(self._drop, str(target.database))
+
+    def keep(self, target: TargetConfig) -> str:
+        name = str(target.database)
+        self._open.discard(name)
+        self._kept.append(name)
+        self._watch()
+        words = {"-h": target.socket or target.host, "-p": target.port, "-U": target.user, "-d": name}
+        return self.told("psql", *(word for part in words.items() if part[1] for word in part))
+
+    def close(self) -> None:
+        if not self.is_ours:
+            return
+        self._beside.shutdown(wait=True, cancel_futures=True)
+        try:
+            with self.server.engine.errors(self.server.target, "drop test databases"):
+                self._leave()
+        finally:
+            self._connection.close()
+            self._engine.dispose()
+
+    # in the thread beside
+
+    def _clone(self) -> str:
+        name = self.names.next()
+        self._open.add(name)
+        with self._engine.connect() as connection:
+            _create_database(connection, name, self._template)
+        return name
+
+    def _drop(self, name: str) -> None:
+        # One that cannot be dropped now is tried again at the end.
+        with suppress(DBAPIError), self._engine.connect() as connection:
+            _drop_database(connection, name)
+            self._open.discard(name)
+
+    # the run
+
+    def _take_part(self) -> None:
+        """Say that this run lives, and drop what is left of runs that do not."""
+        if not self._connection.execute(_MAY_CREATE).scalar_one():
+            raise DeploymentError(
+                "the user may not create databases for tests",
+                where=self.server.target.label,
+                seen="a role without CREATEDB",
+                next_step="ALTER ROLE … CREATEDB, or use postgres_embedded, which needs no server",
+            )
+        self._connection.execute(_LOCK_SHARED, {"key": _key(self.names.of_run)})
+        self._watch()
+        # Locks are a database's own: from another one than all take, the living cannot be told from the dead.
+        for run in {run_of(name) for name in _named(self._connection, SWEPT)} if self._common else ():
+            if run != self.names.of_run:
+                _drop_if_nobody_is_in(self._connection, run, run)
+
+    def _leave(self) -> None:
+        for name in sorted(self._open):
+            _drop_database(self._connection, name)
+        self._connection.execute(_UNLOCK_SHARED, {"key": _key(self.names.of_run)})
+        left = self.names.of_templates if self.names.failed_stay else self.names.of_run
+        _drop_if_nobody_is_in(self._connection, self.names.of_run, left)
+        disown(self.names.of_worker)
+
+    def _watch(self) -> None:
+        """Have the databases dropped when this process is killed. A server of our own goes as a whole."""
+        if self.server.target.ends_with_process:
+            return
+        _, arguments = self._engine.dialect.create_connect_args(self._engine.url)
+        own(
+            self.names.of_worker,
+            {
+                "do": "drop databases of postgres",
+                "connect": arguments,
+                "path": sys.path,
+                "own": self.names.of_worker,
+                "shared": self.names.of_templates if self.names.failed_stay else self.names.of_run,
+                "lock": _key(self.names.of_run),
+                "but": self._kept,
+            },
+            lambda: None,
+        )
+
+    def _find_or_make_template(self) -> str:
+        version = str(self._connection.exec_driver_sql("SHOW server_version").scalar_one())
+        name = self.names.of_templates + self.template.key(version)
+        with _locked(self._connection, name):
+            if not self._connection.execute(_IS_TEMPLATE, {"name": name}).scalar():
+                _drop_database(self._connection, name)  # its maker was killed
+                _create_database(self._connection, name, None)
+                self.deploy_template(name)
+                quoted = self._connection.dialect.identifier_preparer.quote(name)
+                self._connection.exec_driver_sql(
+                    f"ALTER DATABASE {quoted} IS_TEMPLATE true ALLOW_CONNECTIONS false"
+                )
+                self._drop_older_templates(name)
+        return name
+
+    def _drop_older_templates(self, name: str) -> None:
+        """Of templates that stay for later runs, those with the same tables as they were before a change."""
+        for older in _named(self._connection, f"{self.names.of_templates}{self.template.tables_key}_"):
+            if older != name:
+                with suppress(DBAPIError):  # another run is cloning it
+                    _drop_database(self._connection, older)
+
+
+def _administration(server: LiveTarget) -> tuple[Engine, bool]:
+    """An engine for statements outside transactions, and whether it is on the database that all runs use."""
+    target, given = server.target, server.sql.url
+    for url, common in ((given.set(database=_ADMINISTRATION), True), (given, False)):
+        engine = create_engine(url, isolation_level="AUTOCOMMIT", hide_parameters=True)
+        try:
+            engine.connect().close()
+        except DBAPIError:
+            engine.dispose()
+            if not common:
+                raise
+        else:
+            return engine, common or target.database == _ADMINISTRATION
+    raise AssertionError
+
+
+def _create_database(connection: Connection, name: str, template: str | None) -> None:
+    quote = connection.dialect.identifier_preparer.quote
+    origin = f" TEMPLATE {quote(template)}" if template else ""
+    connection.exec_driver_sql(f"CREATE DATABASE {quote(name)}{origin}")
+
+
+def _drop_database(connection: Connection, name: str) -> None:
+    quoted = connection.dialect.identifier_preparer.quote(name)
+    if connection.execute(_IS_TEMPLATE, {"name": name}).scalar():
+        connection.exec_driver_sql(f"ALTER DATABASE {quoted} IS_TEMPLATE false")
+    connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {quoted} WITH (FORCE)")
+
+
+def _named(connection: Connection, start: str) -> list[str]:
+    return [str(name) for name in connection.execute(_NAMED, {"start": start}).scalars()]
+
+
+def _drop_if_nobody_is_in(connection: Connection, run: str, start: str) -> None:
+    """Drop the databases of such names, unless a worker of the run lives."""
+    if not connection.execute(_TRY_LOCK, {"key": _key(run)}).scalar_one():
+        return
+    try:
+        for name in _named(connection, start):
+            _drop_database(connection, name)
+    finally:
+        connection.execute(_UNLOCK, {"key": _key(run)})
+
+
+@contextmanager
+def _locked(connection: Connection, name: str) -> Iterator[None]:
+    connection.execute(_LOCK, {"key": _key(name)})
+    try:
+        yield
+    finally:
+        connection.execute(_UNLOCK, {"key": _key(name)})
+
+
+def _key(name: str) -> int:
+    """The number of an advisory lock."""
+    return int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)

@@ -1,0 +1,1 @@
+"""The test support: fresh databases, the pytest plugin, and assertions on rows."""
