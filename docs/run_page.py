@@ -42,7 +42,7 @@ _FENCE = re.compile(
 )
 _WORDS = ("output", "postgres", "container")
 _CONSOLE_DOES_NOT_RUN = ("README.md", "benchmarks.md")
-_SECONDS = re.compile(r"\d+\.\d+(?= s\b)|(?<=\"seconds\": )[\d.e-]+|(?<=seconds=)[\d.e-]+")
+_SECONDS = re.compile(r"\d+\.\d+(?= ?s\b)|(?<=\"seconds\": )[\d.e-]+|(?<=seconds=)[\d.e-]+")
 
 
 class PageError(Exception):

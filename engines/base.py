@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -23,6 +23,7 @@ from sqlmodel_framework.base.errors import (
 )
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.column_facts import ColumnFacts
+from sqlmodel_framework.engines.conditions import Conditions
 from sqlmodel_framework.engines.ddl import SchemaMap, Statement, plain_dialect, render_create
 from sqlmodel_framework.engines.mending import TableMending
 from sqlmodel_framework.engines.reading import Places, Reading, TableKey
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from sqlmodel_framework.engines.fresh import TemplateDatabases
     from sqlmodel_framework.engines.live import LiveTarget
 
 __all__ = [
@@ -72,7 +74,8 @@ class Capabilities:
     `name_limit` is the longest identifier in `name_unit`; None means no limit. `named_schema` says what a schema of a
     class becomes. `columns` says what columns keep.
     `enforces` are the rules by which this kind of database refuses rows, in a table that has them. `late_checks` says
-    whether a deferred foreign key can be checked without a commit.
+    whether a deferred foreign key can be checked without a commit. `names_checks`: a refusal by a CHECK tells
+    its name. `also_called` are other names that people give this kind of database, with what is to be said then; `remedies` say what helps against a refusal that only this kind has.
     """
 
     transactional_ddl: bool
@@ -84,7 +87,10 @@ class Capabilities:
     name_unit: str = "bytes"
     enforces: frozenset[Rule] = frozenset(get_args(Rule))
     late_checks: bool = False
+    names_checks: bool = True
     columns: ColumnFacts = field(default_factory=ColumnFacts)
+    also_called: tuple[tuple[str, str], ...] = ()
+    remedies: tuple[tuple[Refusal, str], ...] = ()
 
 
 @dataclass
@@ -110,17 +116,23 @@ class Created:
         return not (self.schemas or self.free_standing or self.tables)
 
 
+Key = tuple[TableKey, tuple[str, ...]]
+"""A key of a table, by its columns."""
+
+
 @dataclass(frozen=True)
 class Scratch:
     """A scratch place: a connection to it, and where the tables stand there. `note` says what this kind of place cannot show.
 
-    `closed` are tables in which no row may be tried, with the reason.
+    `closed` are tables in which no row may be tried, with the reason. `others` connects to what others have committed
+    since the place was made; None where nobody else can write there.
     """
 
     connection: Connection
     places: Places
     note: str | None = None
     closed: Mapping[TableKey, str] = field(default_factory=dict)
+    others: Engine | None = None
 
 
 class TargetEngine(ABC):
@@ -131,6 +143,7 @@ class TargetEngine(ABC):
     connection_options: ClassVar[frozenset[str]]
     driver_error: ClassVar[type[Exception]]
     mending: ClassVar[type[TableMending]] = TableMending
+    conditions: ClassVar[Conditions] = Conditions()
 
     # connecting
 
@@ -370,8 +383,32 @@ class TargetEngine(ABC):
             {column: bindparam(f"p{number}", type_=column.type) for number, column in enumerate(into.c)}
         )
 
-    def check_deferred(self, connection: Connection) -> None:  # noqa: B027 - most check at once, or at the end alone
-        """Check deferred foreign keys now, and from now on at once."""
+    def check_deferred(
+        self, scratch: Scratch, tables: Sequence[Table], waiting: Collection[Key] = ()
+    ) -> Mapping[TableKey, list[tuple[str, ...]]]:
+        """Check deferred keys of these tables now, and from now on at once; those in `waiting` stay deferred.
+
+        Gives the columns of keys that do not hold, by table: they stay deferred, too. Most databases check all keys at
+        once, or at the end alone.
+        """
+        return {}
+
+    # testing
+
+    @abstractmethod
+    def template_databases(self) -> type[TemplateDatabases]:
+        """The class that makes databases for tests here; only now is it imported."""
+
+    def let_server_stay(self, target: TargetConfig) -> str | None:
+        """Have a server that was started for this target outlive this process; gives the command that ends it.
+
+        None where there is no such server, and where it stays by itself.
+        """
+        if target.conn_method != "private":
+            return None
+        from sqlmodel_framework.engines.private_servers import let_server_stay
+
+        return let_server_stay(target)
 
     # shared
 

@@ -16,7 +16,10 @@ class ColumnFacts:
     types that keep 24 bits when no precision is given; with `sized_floats`, FLOAT(p) does so for p up to 24.
     `fraction_digits` are those of a time without them. `name_case` says whether two columns may differ in case alone.
     `index_bytes` is the widest entry of an index, at `character_bytes` a character; with `sized_index_texts`, a text
-    without a length cannot be in one. `foreign_key_suffix` is what the server adds to a table's name to name its keys.
+    without a length cannot be in one. `foreign_key_suffix` is what the server adds to a table's name to name its keys. With
+    `zero_numbers`, a 0 in a column that numbers itself asks for the next number. `moment_variant` and `counting_variant` are
+    what `with_variant` takes in source: the types of a time with microseconds, and of a whole number that numbers itself,
+    where they are no plain ones.
     """
 
     decimal_digits: tuple[int, int] | None = None
@@ -32,3 +35,6 @@ class ColumnFacts:
     sized_index_texts: bool = False
     indexes_foreign_keys: bool = False
     foreign_key_suffix: str = ""
+    zero_numbers: bool = False
+    moment_variant: str = ""
+    counting_variant: str = ""

@@ -24,6 +24,7 @@ from sqlmodel_framework.engines.base import Capabilities, Refusal, Scratch, Targ
 from sqlmodel_framework.engines.column_facts import ColumnFacts
 from sqlmodel_framework.engines.containers import start_container
 from sqlmodel_framework.engines.ddl import SchemaMap, Statement
+from sqlmodel_framework.engines.mysql_conditions import CONDITIONS
 from sqlmodel_framework.engines.mysql_container import MySQLServer
 from sqlmodel_framework.engines.mysql_mending import MySQLMending
 from sqlmodel_framework.engines.mysql_reading import read_tables
@@ -35,6 +36,7 @@ from sqlmodel_framework.engines.reading import Places, Reading, TableKey
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from sqlmodel_framework.engines.fresh import TemplateDatabases
     from sqlmodel_framework.engines.live import LiveTarget
 
 __all__ = ["MySQLEngine"]
@@ -94,13 +96,18 @@ class MySQLEngine(TargetEngine):
             sized_index_texts=True,
             indexes_foreign_keys=True,
             foreign_key_suffix="_ibfk_1",
+            zero_numbers=True,
+            moment_variant="mysql.DATETIME(fsp=6), 'mysql', 'mariadb'",
         ),
+        also_called=(("mariadb", "did you mean mysql? It stands for MariaDB, too"),),
+        remedies=(("characters", "ALTER DATABASE … CHARACTER SET utf8mb4 before the tables are made"),),
     )
     connection_options = frozenset(
         {"charset", "connect_timeout", "read_timeout", "ssl_ca", "ssl_cert", "ssl_key", "write_timeout"}
     )
     driver_error = pymysql.MySQLError
     mending = MySQLMending
+    conditions = CONDITIONS
 
     # connecting
 
@@ -290,6 +297,13 @@ class MySQLEngine(TargetEngine):
         if number in _TRY_AGAIN or isinstance(exc, pymysql.InterfaceError):
             return "busy"
         return _REFUSALS.get(number, "other") if number else "unsent"
+
+    # testing
+
+    def template_databases(self) -> type[TemplateDatabases]:
+        from sqlmodel_framework.engines.mysql_fresh import MySQLDatabases
+
+        return MySQLDatabases
 
 
 _REFUSALS: dict[int, Refusal] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -42,20 +42,22 @@ from sqlmodel_framework.base.connectors.postgres_errors import (
 )
 from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError, TryAgainError
 from sqlmodel_framework.config.targets import TargetConfig
-from sqlmodel_framework.engines.base import Capabilities, Refusal, Scratch, TargetEngine
+from sqlmodel_framework.engines.base import Capabilities, Key, Refusal, Scratch, TargetEngine
 from sqlmodel_framework.engines.containers import start_container
 from sqlmodel_framework.engines.ddl import SchemaMap, Statement, plain_dialect, render_create
-from sqlmodel_framework.engines.embedded_postgres import create_private_database
+from sqlmodel_framework.engines.embedded_postgres import create_private_database, let_server_stay
+from sqlmodel_framework.engines.postgres_conditions import CONDITIONS
 from sqlmodel_framework.engines.postgres_container import PostgresServer
 from sqlmodel_framework.engines.postgres_mending import PostgresMending
 from sqlmodel_framework.engines.postgres_reading import read_tables
-from sqlmodel_framework.engines.postgres_rehearsal import make_rehearsal
+from sqlmodel_framework.engines.postgres_rehearsal import check_deferred, make_rehearsal
 from sqlmodel_framework.engines.postgres_shadow import scratch_place, search_only, spelled_again
 from sqlmodel_framework.engines.reading import Places, Reading, TableKey
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from sqlmodel_framework.engines.fresh import TemplateDatabases
     from sqlmodel_framework.engines.live import LiveTarget
 
 __all__ = ["PostgresEngine"]
@@ -95,6 +97,8 @@ class PostgresEngine(TargetEngine):
         named_schema="a schema of that name, created where it is missing",
         name_limit=63,
         late_checks=True,
+        also_called=(("postgresql", "did you mean postgres?"),),
+        remedies=(("characters", "a database that is created with ENCODING UTF8"),),
     )
     connection_options = frozenset(
         [
@@ -122,6 +126,7 @@ class PostgresEngine(TargetEngine):
     )
     driver_error = psycopg2.Error
     mending = PostgresMending
+    conditions = CONDITIONS
 
     # connecting
 
@@ -322,7 +327,8 @@ class PostgresEngine(TargetEngine):
         self, live: LiveTarget, connection: Connection, tables: Sequence[Table]
     ) -> AbstractContextManager[Scratch]:
         """Use the tables themselves; see `postgres_rehearsal`."""
-        return make_rehearsal(connection, tables, Places(live.places(connection, tables)), _WAIT_FOR_LOCKS)
+        places = Places(live.places(connection, tables))
+        return make_rehearsal(live.sql, connection, tables, places, _WAIT_FOR_LOCKS)
 
     def why_refused(self, exc: BaseException) -> Refusal:
         assert isinstance(exc, psycopg2.Error)
@@ -341,8 +347,22 @@ class PostgresEngine(TargetEngine):
         given = [bindparam(f"p{number}", type_=column.type) for number, column in enumerate(into.c)]
         return text(f"{start} OVERRIDING SYSTEM VALUE VALUES ({values})").bindparams(*given)
 
-    def check_deferred(self, connection: Connection) -> None:
-        connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+    def check_deferred(
+        self, scratch: Scratch, tables: Sequence[Table], waiting: Collection[Key] = ()
+    ) -> Mapping[TableKey, list[tuple[str, ...]]]:
+        return check_deferred(scratch, tables, waiting)
+
+    # testing
+
+    def template_databases(self) -> type[TemplateDatabases]:
+        from sqlmodel_framework.engines.postgres_fresh import PostgresDatabases
+
+        return PostgresDatabases
+
+    def let_server_stay(self, target: TargetConfig) -> str | None:
+        if target.conn_method == "embedded":
+            return let_server_stay()
+        return super().let_server_stay(target)
 
 
 def _count_on(table: str, column: str, largest: ScalarSelect[Any]) -> Select[Any]:

@@ -2,27 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Executable, Table, text
+from sqlalchemy import Connection, Engine, Executable, Table, text
+from sqlalchemy.exc import IntegrityError
 
-from sqlmodel_framework.engines.base import Scratch
+from sqlmodel_framework.engines.base import Key, Scratch
+from sqlmodel_framework.engines.ddl import plain_dialect
 from sqlmodel_framework.engines.reading import Places, TableKey
 
-__all__ = ["make_rehearsal"]
+__all__ = ["check_deferred", "make_rehearsal"]
 
 
 @contextmanager
 def make_rehearsal(
-    connection: Connection, tables: Sequence[Table], places: Places, wait_for_locks: Executable
+    engine: Engine,
+    connection: Connection,
+    tables: Sequence[Table],
+    places: Places,
+    wait_for_locks: Executable,
 ) -> Iterator[Scratch]:
-    """The tables in the connection's own transaction. Those with a sequence that a row would advance are closed."""
+    """The tables in a new transaction of the connection. Those with a sequence that a row would advance are closed.
+
+    All of it sees one state of the tables: rows that others commit meanwhile are read by none of its queries, though
+    their keys are taken.
+    """
+    connection.rollback()
+    connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     connection.execute(wait_for_locks)
     try:
-        yield Scratch(connection, places, closed=_advancing_sequences(connection, tables, places))
+        closed = _advancing_sequences(connection, tables, places)
+        yield Scratch(connection, places, closed=closed, others=engine)
     finally:
         connection.rollback()
+
+
+def check_deferred(
+    scratch: Scratch, tables: Sequence[Table], waiting: Collection[Key]
+) -> dict[TableKey, list[tuple[str, ...]]]:
+    """Check the deferrable constraints of these tables one by one; see `TargetEngine.check_deferred`."""
+    connection = scratch.connection
+    physical = {(str(scratch.places.schemas[t.schema]), t.name): (t.schema, t.name) for t in tables}
+    quote = plain_dialect(connection.dialect).identifier_preparer.quote
+    broken: defaultdict[TableKey, list[tuple[str, ...]]] = defaultdict(list)
+    later: list[str] = []
+    given = {"schemas": sorted({schema for schema, _ in physical})}
+    for schema, table, name, columns in connection.execute(_DEFERRABLE, given).all():
+        key = physical.get((schema, table))
+        named = f"{quote(schema)}.{quote(name)}".replace("%", "%%")
+        if key is None:
+            continue
+        if (key, tuple(columns)) in waiting:
+            later.append(named)
+            continue
+        try:
+            with connection.begin_nested():
+                connection.exec_driver_sql(f"SET CONSTRAINTS {named} IMMEDIATE")
+        except IntegrityError:
+            broken[key].append(tuple(columns))
+    if later:
+        # Constraints of two tables may have one name.
+        connection.exec_driver_sql(f"SET CONSTRAINTS {', '.join(later)} DEFERRED")
+    return dict(broken)
 
 
 def _advancing_sequences(
@@ -45,6 +88,18 @@ def _advancing_sequences(
     return closed
 
 
+_DEFERRABLE = text(
+    """
+    SELECT n.nspname, c.relname, k.conname,
+      ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u (attnum, place)
+            JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.place)
+    FROM pg_catalog.pg_constraint k
+    JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE k.condeferrable AND n.nspname = ANY (:schemas)
+    ORDER BY n.nspname, c.relname, k.conname
+    """
+)
 _NUMBERED = text(
     """
     SELECT n.nspname, c.relname, a.attname

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,8 +27,17 @@ from sqlmodel_framework.base.errors import (
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.base import Capabilities, Refusal, Scratch, TargetEngine
 from sqlmodel_framework.engines.column_facts import ColumnFacts
+from sqlmodel_framework.engines.conditions import Arithmetic, Conditions
 from sqlmodel_framework.engines.ddl import SchemaMap, Statement, schemas_of
 from sqlmodel_framework.engines.reading import Places, Reading, TableKey
+from sqlmodel_framework.engines.sqlite_files import (
+    is_frozen,
+    keep_alive,
+    memory_uri,
+    remove_when_done,
+    schema_file,
+    without_file,
+)
 from sqlmodel_framework.engines.sqlite_mending import SQLiteMending
 from sqlmodel_framework.engines.sqlite_reading import read_tables
 from sqlmodel_framework.engines.sqlite_rehearsal import make_rehearsal
@@ -37,6 +45,7 @@ from sqlmodel_framework.engines.sqlite_rehearsal import make_rehearsal
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from sqlmodel_framework.engines.fresh import TemplateDatabases
     from sqlmodel_framework.engines.live import LiveTarget
 
 __all__ = ["SQLiteEngine"]
@@ -61,10 +70,16 @@ class SQLiteEngine(TargetEngine):
             sized_floats=False,
             comments=False,
             name_case=False,
+            # It numbers the rows of an INTEGER PRIMARY KEY alone, and that has 64 bits.
+            counting_variant="Integer(), 'sqlite'",
         ),
+        names_checks=False,
+        also_called=(("sqlite3", "did you mean sqlite?"),),
     )
     connection_options = frozenset({"timeout"})
     driver_error = sqlite3.Error
+    mending = SQLiteMending
+    conditions = Conditions(arithmetic=Arithmetic(exact=False))
 
     def __init__(self) -> None:
         self._started: WeakSet[TargetConfig] = WeakSet()
@@ -83,14 +98,14 @@ class SQLiteEngine(TargetEngine):
         self._started.add(target)
         if target.conn_method == "memory":
             target.database = f"/datakit-{uuid4().hex}"
-            _keep_alive(target, _uri(target.database))
+            keep_alive(target, memory_uri(target.database))
             return
         path = Path(str(target.database))
         if not path.resolve().parent.is_dir():
             raise ConfigurationError(
                 "the folder of a SQLite file does not exist", where=target.label, seen=str(path.parent)
             )
-        _remove_when_done(target, path)
+        remove_when_done(target, path)
 
     def connect(self, target: TargetConfig) -> Engine:
         engine = create_engine(
@@ -127,15 +142,15 @@ class SQLiteEngine(TargetEngine):
     def attach_schemas(self, live: LiveTarget, schemas: Iterable[str], *, create: bool = True) -> None:
         """Attach a database for each named schema on every connection from now on."""
         wanted, target = set(schemas), live.target
-        absent = set() if create or target.conn_method != "file" else _without_file(target, wanted)
+        absent = set() if create or target.conn_method != "file" else without_file(target, wanted)
         waiting = live.absent_schemas & wanted
         if wanted <= live.attached_schemas and waiting == absent:
             return
         for schema in (wanted - live.attached_schemas | waiting) - absent:
             if target.conn_method == "file":
-                _remove_when_done(target, _schema_file(Path(str(target.database)), schema))
+                remove_when_done(target, schema_file(Path(str(target.database)), schema))
             else:
-                _keep_alive(target, _uri(f"{target.database}-{schema}"))
+                keep_alive(target, memory_uri(f"{target.database}-{schema}"))
         # New sets: connections of other threads may be going over the old ones.
         live.attached_schemas = live.attached_schemas | wanted
         live.absent_schemas = live.absent_schemas - wanted | absent
@@ -155,7 +170,7 @@ class SQLiteEngine(TargetEngine):
                 "AttachDatabase", schema, schema, f"-- ATTACH DATABASE {_literal(place)} AS {quote(schema)}"
             )
             for schema in sorted(schemas)
-            for place in [":memory:" if memory else str(_schema_file(Path(str(target.database)), schema))]
+            for place in [":memory:" if memory else str(schema_file(Path(str(target.database)), schema))]
         ]
 
     def drop_tables(self, connection: Connection, tables: Sequence[Table]) -> None:
@@ -222,8 +237,6 @@ class SQLiteEngine(TargetEngine):
             next_step="correct the path, or deploy first: that creates the file",
         )
 
-    mending = SQLiteMending
-
     # proving
 
     def rehearsal(
@@ -237,6 +250,13 @@ class SQLiteEngine(TargetEngine):
         if code is None:
             return "unsent"
         return next((reason for starts, reason in _REFUSALS if code.startswith(starts)), "other")
+
+    # testing
+
+    def template_databases(self) -> type[TemplateDatabases]:
+        from sqlmodel_framework.engines.sqlite_fresh import SQLiteDatabases
+
+        return SQLiteDatabases
 
     # shared
 
@@ -294,29 +314,13 @@ def _database(target: TargetConfig) -> str:
     if target.conn_method == "memory":
         return f"file:{target.database}"
     path = Path(str(target.database))
-    return f"file:{quote(str(path.resolve()))}" if _is_frozen(path) else str(path)
+    return f"file:{quote(str(path.resolve()))}" if is_frozen(path) else str(path)
 
 
 def _query(target: TargetConfig) -> dict[str, str]:
     if target.conn_method == "memory":
         return {"vfs": "memdb", "uri": "true"}
-    return {"immutable": "1", "uri": "true"} if _is_frozen(Path(str(target.database))) else {}
-
-
-def _is_frozen(path: Path) -> bool:
-    """Whether a file in WAL mode stands in a folder that cannot be written: SQLite opens it as immutable alone.
-
-    A WAL file beside it means that somebody writes; then SQLite reads through that. Source: https://www.sqlite.org/wal.html,
-    "Read-Only Databases".
-    """
-    if os.access(path.parent, os.W_OK) or not os.access(path, os.R_OK) or Path(f"{path}-wal").exists():
-        return False
-    with path.open("rb") as file:
-        return file.read(20)[18:] == b"\x02\x02"
-
-
-def _uri(name: str) -> str:
-    return f"file:{quote(name)}?vfs=memdb"
+    return {"immutable": "1", "uri": "true"} if is_frozen(Path(str(target.database))) else {}
 
 
 def _inner_tables(connection: Connection, place: str) -> set[str]:
@@ -325,13 +329,6 @@ def _inner_tables(connection: Connection, place: str) -> set[str]:
         f"PRAGMA {connection.dialect.identifier_preparer.quote(place)}.table_list"
     )
     return {str(row[1]) for row in listed if row[2] == "shadow"}
-
-
-def _keep_alive(target: TargetConfig, uri: str) -> None:
-    """A database in memory lives as long as one connection to it."""
-    keeper = sqlite3.connect(uri, uri=True, check_same_thread=False)
-    keeper.execute("SELECT name FROM sqlite_master").fetchall()
-    target.on_close(keeper.close)
 
 
 def _refuse_if_others_refer(connection: Connection, doomed: Sequence[Table]) -> None:
@@ -374,11 +371,11 @@ def _configure(engine: Engine, target: TargetConfig) -> None:
 def _attach(raw: Any, target: TargetConfig, schema: str, *, absent: bool) -> None:
     quoted = '"' + schema.replace('"', '""') + '"'
     database = str(target.database)
-    place = str(_schema_file(Path(database), schema))
+    place = str(schema_file(Path(database), schema))
     if absent:
         place = ":memory:"
     elif target.conn_method == "memory":
-        place = _uri(f"{database}-{schema}")
+        place = memory_uri(f"{database}-{schema}")
     cursor = raw.cursor()
     cursor.execute(f"ATTACH DATABASE ? AS {quoted}", (place,))
     cursor.close()
@@ -386,35 +383,3 @@ def _attach(raw: Any, target: TargetConfig, schema: str, *, absent: bool) -> Non
 
 def _literal(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
-
-
-def _without_file(target: TargetConfig, schemas: Iterable[str]) -> set[str]:
-    database = Path(str(target.database))
-    return {schema for schema in schemas if not _schema_file(database, schema).exists()}
-
-
-def _schema_file(path: Path, schema: str) -> Path:
-    return path.with_name(f"{path.stem}.{quote(schema, safe='')}{path.suffix}")
-
-
-def _remove_when_done(target: TargetConfig, path: Path) -> None:
-    """A file that this target made is removed at its end, unless somebody's tables are in it."""
-    if not path.exists():
-        target.on_close(lambda: _remove_empty_database(path))
-
-
-def _remove_empty_database(path: Path) -> None:
-    if not path.exists():
-        return
-    connection = sqlite3.connect(path, isolation_level=None, timeout=0)
-    try:
-        # Whoever else has it open keeps it.
-        connection.execute("BEGIN EXCLUSIVE")
-        (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if objects == 0:
-            for suffix in ("", "-journal", "-wal", "-shm"):
-                Path(f"{path}{suffix}").unlink(missing_ok=True)
-    except sqlite3.OperationalError:
-        return
-    finally:
-        connection.close()

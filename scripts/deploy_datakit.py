@@ -30,16 +30,19 @@ from sqlmodel_framework.scripts.options import (
     DatabaseName,
     Format,
     Host,
+    Ignore,
     KitPath,
     ListTargets,
     LogFrom,
     OutputFile,
     Password,
     Port,
+    ProofSeed,
     Prove,
     Proving,
     Quiet,
     RequireProof,
+    Select,
     TargetNames,
     TargetType,
     Url,
@@ -84,6 +87,9 @@ def deploy(
     ] = False,
     prove: Prove = False,
     require_proof: RequireProof = False,
+    seed: ProofSeed = None,
+    select: Select = None,
+    ignore: Ignore = None,
     cleanup: Annotated[
         bool, typer.Option("--cleanup", help="Drop afterwards exactly what was created.")
     ] = False,
@@ -129,15 +135,29 @@ def deploy(
         typer.echo(f"warning: importing the datakit made the file {side_effect}", err=True)
     if plan:
         return _print_plan(kit, targets, if_exists, output_format, output)
-    rules = rules_for(kit) if validate else None
-    proving = Proving.asked_for(rules or rules_for(kit), prove, require_proof)
+    rules = rules_for(kit, None, select or [], ignore or [])
+    proving = Proving.asked_for(rules, prove, require_proof, seed)
+    if (select or ignore) and not (validate or proving):
+        _refuse_rules()
     with progress(f"deploying {kit.name} to {', '.join(one.name for one in targets)}", quiet=silent):
         reports = run_on_each(
-            targets, lambda one: _deploy_one(kit, one, if_exists, rules, proving, cleanup=cleanup)
+            targets,
+            lambda one: _deploy_one(
+                kit, one, if_exists, rules if validate else None, proving, cleanup=cleanup
+            ),
         )
     shown = [report for report in reports if report.exit_code or not quiet]
     print_reports(shown, kit, output_format, output, verbose=verbose)
     return exit_code_of(reports)
+
+
+def _refuse_rules() -> None:
+    from sqlmodel_framework.base.errors import ConfigurationError
+
+    raise ConfigurationError(
+        "--select and --ignore choose findings, and none are looked for",
+        next_step="add --validate or --prove",
+    )
 
 
 def _print_plan(

@@ -18,16 +18,19 @@ from sqlmodel_framework.scripts.options import (
     DatabaseName,
     Format,
     Host,
+    Ignore,
     KitPath,
     ListTargets,
     LogFrom,
     OutputFile,
     Password,
     Port,
+    ProofSeed,
     Prove,
     Proving,
     Quiet,
     RequireProof,
+    Select,
     TargetNames,
     TargetType,
     Url,
@@ -67,17 +70,11 @@ def validate(
             "--strict/--no-strict", help="Tables and columns that only the database has are findings too."
         ),
     ] = None,
-    select: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="CODE", help="Only these findings: DK213, DK2, column-default, DK602:audit_*; repeat it."
-        ),
-    ] = None,
-    ignore: Annotated[
-        list[str] | None, typer.Option(metavar="CODE", help="Not these findings; written like --select.")
-    ] = None,
+    select: Select = None,
+    ignore: Ignore = None,
     prove: Prove = False,
     require_proof: RequireProof = False,
+    seed: ProofSeed = None,
     output_format: Format = OutputFormat.text,
     output: OutputFile = None,
     list_targets: ListTargets = False,
@@ -110,7 +107,7 @@ def validate(
     with progress(f"reading {path}", quiet=silent):
         kit = load_datakit(path)
     rules = rules_for(kit, strict, select or [], ignore or [])
-    proving = Proving.asked_for(rules, prove, require_proof)
+    proving = Proving.asked_for(rules, prove, require_proof, seed)
     with progress(
         f"validating {', '.join(chosen.name for chosen in targets)} against {kit.name}", quiet=silent
     ):

@@ -76,19 +76,7 @@ def fill_source(target: TargetConfig, classes: Iterable[type[SQLModel]]) -> int:
 
 def source_config(target: TargetConfig) -> PostgresConfig:
     """How the connector reaches the database of a target. Raises ConfigurationError for anything but PostgreSQL."""
-    if target.type != "postgres":
-        raise ConfigurationError("the source is no PostgreSQL", where=target.label, seen=target.type)
-    return PostgresConfig(
-        sslmode=target.options.get("sslmode"),
-        sslrootcert=target.options.get("sslrootcert"),
-        gssencmode=target.options.get("gssencmode"),
-        krbsrvname=target.options.get("krbsrvname"),
-        host=target.socket or target.host,
-        port=target.port,
-        database=target.database,
-        username=target.user,
-        password=target.password,
-    )
+    return PostgresConfig.from_target(target)
 
 
 def count_rows(

@@ -22,6 +22,7 @@ from sqlalchemy.exc import InvalidRequestError
 from sqlmodel_framework.base.errors import DiscoveryError
 from sqlmodel_framework.utils.kit_import import Reading, import_lock, importing, metadata_of
 from sqlmodel_framework.utils.kit_names import KitSource, as_written, homes_of
+from sqlmodel_framework.utils.literal_fields import said_of_literals
 from sqlmodel_framework.utils.tables import TableLike, TableScope, is_table_class, table_of, why_no_table
 
 __all__ = [
@@ -423,6 +424,9 @@ def _reason(reading: Reading, exc: BaseException, file: Path, line: int | None) 
         return f"{_class_at(file, line)} defines the table {table}" + (
             f", and so does {first}" if first else " again"
         )
+    literals = said_of_literals(exc, file, line)
+    if literals is not None:
+        return literals
     text = " ".join(as_written(exc.msg if isinstance(exc, SyntaxError) else str(exc)).split())
     return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
 

@@ -131,16 +131,14 @@ def _known(kinds: Sequence[str]) -> Sequence[str]:
     return list(dict.fromkeys(kinds)) or installed
 
 
-_OTHER_NAMES = {
-    "postgresql": "did you mean postgres?",
-    "mariadb": "did you mean mysql? It stands for MariaDB, too",
-    "sqlite3": "did you mean sqlite?",
-}
-
-
 def _meant(kind: str, installed: Sequence[str]) -> str | None:
+    names = {
+        name: said
+        for engine in installed_engines().values()
+        for name, said in engine.capabilities.also_called
+    }
     close = get_close_matches(kind.lower(), installed, 1)
-    return _OTHER_NAMES.get(kind.lower()) or (f"did you mean {close[0]}?" if close else None)
+    return names.get(kind.lower()) or (f"did you mean {close[0]}?" if close else None)
 
 
 def _order(finding: Finding) -> tuple[object, ...]:

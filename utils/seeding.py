@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -46,11 +47,18 @@ class SeedResult(Result):
 
 
 def seed_tables(
-    tables: Iterable[TableLike], target: TargetConfig, rows: int = 100, seed: int = 0, *, kit: str = "PATH"
+    tables: Iterable[TableLike],
+    target: TargetConfig,
+    rows: int = 100,
+    seed: int = 0,
+    *,
+    kit: str = "PATH",
+    connection: Connection | None = None,
 ) -> SeedResult:
     """Load `rows` generated rows into each deployed table, and into those their foreign keys lead to, in one transaction.
 
-    The tables must be there and empty. `kit` is how messages name the datakit. What `generate_rows` cannot make is a failure in the result. Raises
+    The tables must be there and empty. `kit` is how messages name the datakit. `connection` is one of the target's whose
+    transaction is to be used; it stays open. What `generate_rows` cannot make is a failure in the result. Raises
     ConfigurationError for tables that are not there or hold rows, DeploymentError where the database refuses rows, and
     TryAgainError where it is not reachable; no row stays then.
     """
@@ -61,12 +69,12 @@ def seed_tables(
     with holding(target) as live, live.engine.errors(target, "seed"):
         live.engine.refuse_if_absent(target)
         live.engine.attach_schemas(live, schemas_of(wanted), create=False)
-        with live.sql.begin() as connection:
-            _refuse_missing(live, connection, wanted, kit)
-            _refuse_filled(connection, wanted, target)
+        with live.sql.begin() if connection is None else nullcontext(connection) as used:
+            _refuse_missing(live, used, wanted, kit)
+            _refuse_filled(used, wanted, target)
             for made in plan.tables:
                 table = table_of(made.item)
-                loaded[table.fullname] = live.engine.insert(connection, table, made.batches(_BATCH))
+                loaded[table.fullname] = live.engine.insert(used, table, made.batches(_BATCH))
     failures = {table: str(error) for table, error in plan.failures.items()}
     return SeedResult(target.name, loaded, tuple(_notes(plan)), failures, perf_counter() - started)
 

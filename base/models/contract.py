@@ -102,6 +102,11 @@ class CheckRule:
     condition: TextClause | ColumnElement[Any]
     columns: tuple[str, ...]
 
+    @property
+    def label(self) -> str:
+        """The name of the check; its condition where it has none."""
+        return self.name or str(self.condition)
+
 
 @dataclass(frozen=True)
 class Contract:
@@ -217,6 +222,7 @@ def range_of(sql_type: TypeEngine[Any]) -> tuple[Any, Any]:
     return _range_of_type(family_of(own), own, getattr(own, "precision", None), getattr(own, "scale", None))
 
 
+# Types of SQLAlchemy that a class may name, whichever databases have them: no target is asked.
 _BITS = {"TINYINT": 8, "SMALLINT": 16, "small_integer": 16, "MEDIUMINT": 24, "BIGINT": 64, "big_integer": 64}
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -123,3 +125,48 @@ def test_findings_of_a_proof_can_be_ignored(kit: Callable[[dict[str, str]], str]
         "validate", folder, "--url", url, "--prove", "--ignore", "DK901:price.amount", cwd=tmp_path
     )
     assert done.returncode == 0, done.stdout
+    assert "note: 1 finding of the proof left out by select and ignore" in done.stdout
+    selected = datakit("validate", folder, "--url", url, "--prove", "--select", "DK911", cwd=tmp_path)
+    assert selected.returncode == 0, selected.stdout
+    assert "note: 1 finding of the proof left out by select and ignore" in selected.stdout
+
+
+def test_a_deployment_takes_rules_for_its_findings(
+    kit: Callable[[dict[str, str]], str], tmp_path: Path
+) -> None:
+    folder = kit(LOSSY)
+    assert datakit("deploy", folder, "--prove", cwd=tmp_path).returncode == 4
+    for rule in (("--ignore", "DK901:price.amount"), ("--select", "DK2")):
+        done = datakit("deploy", folder, "--validate", "--prove", *rule, cwd=tmp_path)
+        assert done.returncode == 0, done.stdout
+        assert "note: 1 finding of the proof left out by select and ignore" in done.stdout
+    alone = datakit("deploy", folder, "--ignore", "DK901", cwd=tmp_path)
+    assert alone.returncode == 1
+    assert alone.stderr.splitlines()[-1] == (
+        "error: --select and --ignore choose findings, and none are looked for; next: add --validate or --prove"
+    )
+
+
+def test_a_proof_takes_a_seed(kit: Callable[[dict[str, str]], str], tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'shop.db'}"
+    folder = kit(KIT)
+    assert datakit("deploy", folder, "--url", url, "--prove", "--seed", "3", cwd=tmp_path).returncode == 0
+    sent = []
+    for seed in ("3", "3", "4"):
+        with closing(sqlite3.connect(tmp_path / "shop.db")) as database:
+            database.execute("DROP TABLE shop")
+            database.execute(
+                "CREATE TABLE shop (id INTEGER PRIMARY KEY, name VARCHAR(20) CHECK (id < 3 OR id > 9))"
+            )
+            database.execute("CREATE TRIGGER t BEFORE INSERT ON shop BEGIN SELECT RAISE(IGNORE); END")
+        done = datakit(
+            "validate", folder, "--url", url, "--prove", "--seed", seed, "--select", "DK9", cwd=tmp_path
+        )
+        assert done.returncode == 4
+        sent.append(done.stdout.partition("DK9")[2])
+    assert sent[0] == sent[1]
+    refused = datakit("validate", folder, "--url", url, "--seed", "3", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1] == (
+        "error: --seed goes with a proof; next: add --prove, or leave --seed out"
+    )

@@ -211,7 +211,10 @@ def test_missing_characters_are_told_with_the_remedy(
     (finding,) = prove_deployment(kit.tables, mysql_database).findings
     assert finding.code == "DK902"
     assert "a character that the column's character set does not have" in str(finding.found)
-    assert "ALTER DATABASE … CHARACTER SET utf8mb4" in str(finding.cause)
+    assert finding.cause == (
+        "the character set or the type of the column lacks these characters; where that is the database's own:"
+        " ALTER DATABASE … CHARACTER SET utf8mb4 before the tables are made"
+    )
     assert "20 characters" in str(finding.expected)
 
 

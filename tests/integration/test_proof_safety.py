@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy.exc import SAWarning
+from sqlalchemy import event
 
 from sqlmodel_framework import (
     Datakit,
@@ -19,7 +18,6 @@ from sqlmodel_framework import (
     load_datakit,
     prove_deployment,
 )
-from sqlmodel_framework.utils.proof import prove
 
 SHOP = """
     class Shop(SQLModel, table=True):
@@ -221,20 +219,175 @@ def test_points_in_time_are_held_against_checks_in_utc(
     assert result.not_proven == {}
 
 
-def test_proofs_side_by_side_put_the_filters_of_warnings_back() -> None:
-    entered, leave = threading.Barrier(2), threading.Event()
+@pytest.mark.sqlite
+def test_a_proof_leaves_the_filters_of_warnings_alone(
+    monkeypatch: pytest.MonkeyPatch, write_kit: Callable[..., Path]
+) -> None:
+    """They belong to the whole process: another thread would see what a proof sets."""
+    source = """
+        from decimal import Decimal
 
-    def first() -> None:
-        with prove._quiet:
-            entered.wait()
-            leave.wait()
+        class Price(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+            amount: Decimal = Field(max_digits=8, decimal_places=2)
+    """
+    kit = load_datakit(write_kit("prices", {"prices.py": source}))
+    with create_custom_target("sqlite") as target:
+        deploy_data_objects(kit.tables, target)
+        monkeypatch.delattr(warnings, "catch_warnings")
+        monkeypatch.delattr(warnings, "filterwarnings")
+        result = prove_deployment(kit.tables, target)
+    assert result.findings == ()
+    assert result.proven == ("price",)
 
-    before = list(warnings.filters)
-    thread = threading.Thread(target=first)
-    thread.start()
-    entered.wait()
-    with prove._quiet:
-        leave.set()
-        thread.join()
-        warnings.warn("Dialect sqlite does *not* support Decimal objects", SAWarning, stacklevel=1)
-    assert list(warnings.filters) == before
+
+@pytest.mark.postgres
+def test_a_deferred_key_that_does_not_hold_concerns_its_own_table_alone(
+    postgres_database: TargetConfig, write_kit: Callable[..., Path]
+) -> None:
+    source = """
+        import sqlalchemy as sa
+
+        class Head(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+            tail_id: int = Field(sa_column=sa.Column(
+                sa.ForeignKey("tail.id", deferrable=True, initially="DEFERRED", use_alter=True, name="fk_tail"), nullable=False))
+
+        class Tail(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+            head_id: int = Field(foreign_key="head.id")
+
+        class Hat(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+            head_id: int = Field(foreign_key="head.id")
+
+        class Shop(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+            code: str = Field(max_length=20)
+    """
+    kit = load_datakit(write_kit("snakes", {"snakes.py": source}))
+    deploy_data_objects(kit.tables, postgres_database)
+    run(
+        postgres_database,
+        "ALTER TABLE tail ADD extra int NOT NULL",
+        "ALTER TABLE shop ALTER code TYPE varchar(30)",
+        "ALTER TABLE hat DROP CONSTRAINT hat_head_id_fkey",
+        "ALTER TABLE head ADD UNIQUE (tail_id) DEFERRABLE INITIALLY DEFERRED",
+    )
+    result = prove_deployment(kit.tables, postgres_database)
+    assert set(result.proven) == {"hat", "shop"}
+    assert "does not hold at the end" in result.not_proven["head"]
+    assert {(finding.code, finding.place) for finding in result.findings} == {
+        ("DK902", "tail"),
+        ("DK911", "hat.head_id"),
+        ("DK911", "shop.code"),
+    }
+
+
+MEANWHILE = """
+    class Shop(SQLModel, table=True):
+        id: int = Field(primary_key=True)
+        code: str = Field(max_length=20, unique=True)
+        number: int
+
+    class Visit(SQLModel, table=True):
+        id: int = Field(primary_key=True)
+        shop_id: int = Field(foreign_key="shop.id")
+"""
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("when", ["FROM public.shop", "INSERT INTO public.shop"])
+def test_rows_that_others_commit_meanwhile_disturb_nothing(
+    postgres_database: TargetConfig, write_kit: Callable[..., Path], when: str
+) -> None:
+    kit = load_datakit(write_kit("shops", {"shops.py": MEANWHILE}))
+    deploy_data_objects(kit.tables, postgres_database)
+    engine = create_engine_for_target(postgres_database)
+    others: list[str] = []
+
+    def commit_rows(_: object, __: object, statement: str, *___: object) -> None:
+        if when in statement and not others:
+            others.append(statement)
+            with engine.begin() as connection:
+                connection.exec_driver_sql(
+                    "INSERT INTO shop SELECT n, 'theirs ' || n, n FROM generate_series(1, 3000) n"
+                    " UNION ALL SELECT 2147483647, '', 1 UNION ALL SELECT -2147483648, 'trailing  ', 2"
+                )
+                connection.exec_driver_sql("INSERT INTO visit SELECT n, n FROM generate_series(1, 3000) n")
+
+    event.listen(engine, "before_cursor_execute", commit_rows)
+    try:
+        result = prove_deployment(kit.tables, postgres_database)
+    finally:
+        event.remove(engine, "before_cursor_execute", commit_rows)
+    assert others
+    assert result.findings == ()
+    assert result.not_proven == {}
+    assert run(postgres_database, "SELECT count(*) FROM shop UNION ALL SELECT count(*) FROM visit") == [
+        (3002,),
+        (3000,),
+    ]
+
+
+@pytest.mark.postgres
+def test_a_lost_row_is_not_taken_for_one_that_others_commit_meanwhile(
+    postgres_database: TargetConfig, shop: Datakit
+) -> None:
+    deploy_data_objects(shop.tables, postgres_database)
+    run(
+        postgres_database,
+        "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        "CREATE TRIGGER t BEFORE INSERT ON shop FOR EACH ROW WHEN (NEW.code LIKE 'trail%%') EXECUTE FUNCTION swallow()",
+    )
+    engine = create_engine_for_target(postgres_database)
+    others: list[str] = []
+
+    def commit_rows(_: object, __: object, statement: str, *___: object) -> None:
+        if "INSERT INTO public.shop" in statement and not others:
+            others.append(statement)
+            with engine.begin() as connection:
+                connection.exec_driver_sql(
+                    "INSERT INTO shop SELECT n, 'secret ' || n FROM generate_series(1, 9) n"
+                )
+
+    event.listen(engine, "before_cursor_execute", commit_rows)
+    try:
+        result = prove_deployment(shop.tables, postgres_database)
+    finally:
+        event.remove(engine, "before_cursor_execute", commit_rows)
+    assert others
+    assert {finding.code for finding in result.findings} == {"DK903"}
+    assert not any("secret" in str(finding) for finding in result.findings)
+
+
+@pytest.mark.postgres
+def test_a_forbidden_row_whose_key_is_somebodys_is_tried_with_another(
+    postgres_database: TargetConfig, write_kit: Callable[..., Path]
+) -> None:
+    """Of the keys, 1 to 80 are taken by rows that are there: of 160 values 80 are left."""
+    source = """
+        import sqlalchemy as sa
+
+        class Owner(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+
+        class Slot(SQLModel, table=True):
+            __table_args__ = (sa.CheckConstraint("number <> 7", name="ck_number"),)
+            id: int = Field(primary_key=True, ge=1, le=160)
+            number: int
+            owner_id: int = Field(foreign_key="owner.id")
+            code: str = Field(max_length=10)
+    """
+    kit = load_datakit(write_kit("slots", {"slots.py": source}))
+    deploy_data_objects(kit.tables, postgres_database)
+    run(
+        postgres_database,
+        "INSERT INTO owner VALUES (1)",
+        "INSERT INTO slot SELECT n, n + 100, 1, 'x' FROM generate_series(1, 80) n",
+    )
+    results = [prove_deployment(kit.tables, postgres_database, seed=seed) for seed in range(5)]
+    assert [(result.findings, result.not_proven) for result in results] == [((), {})] * 5
+    run(postgres_database, "ALTER TABLE slot DROP CONSTRAINT ck_number")
+    results = [prove_deployment(kit.tables, postgres_database, seed=seed) for seed in range(5)]
+    assert [[finding.code for finding in result.findings] for result in results] == [["DK911"]] * 5

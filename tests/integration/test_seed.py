@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
 from sqlalchemy import Connection, Table, and_, func, select
 from typer.testing import CliRunner
 
@@ -24,6 +26,7 @@ from sqlmodel_framework import (
     load_datakit,
 )
 from sqlmodel_framework.scripts.datakit import app
+from sqlmodel_framework.utils.reports import report_schema
 from sqlmodel_framework.utils.seeding import seed_tables
 from sqlmodel_framework.utils.table_order import Reference, references_of
 from sqlmodel_framework.utils.tables import tables_of
@@ -229,8 +232,13 @@ def test_the_command_as_json(shop: tuple[Path, Path]) -> None:
     assert document["success"]
     assert document["format_version"] == 1
     assert set(only["seeding"]["tables"].values()) == {100}
+    Draft202012Validator(report_schema()).validate(document)
     again = run(*arguments)
     assert again.exit_code == 1
+    Draft202012Validator(report_schema()).validate(json.loads(again.stdout))
+    for spoilt in ({**document, "targets": [{**only, "seeding": {}}]}, {**document, "targets": [{}]}):
+        with pytest.raises(ValidationError):
+            Draft202012Validator(report_schema()).validate(spoilt)
     (only,) = json.loads(again.stdout)["targets"]
     assert only["seeding"] is None
     assert only["error"]["message"] == "tables hold rows already"

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -113,6 +114,32 @@ def test_a_name_in_a_package_that_fails(
     assert failure("failing_top.kit") == (
         f"2 of 2 modules of the datakit cannot be imported ({tmp_path}/failing_top/kit); seen: "
         f"{tmp_path}/failing_top/__init__.py, line 2: RuntimeError: no luck (imported by b.py, film.py);"
+        " next: correct what is listed, then read the datakit again"
+    )
+
+
+def test_a_literal_without_a_column_type(write_kit: WriteKit) -> None:
+    source = """
+        from typing import Literal
+
+        from sqlmodel import Field, SQLModel
+
+        class Order(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+            state: Literal["open", "paid"] = "open"
+            grade: Literal[1, 2] | None = Field(default=None, index=True)
+            kind: Literal["a"] = Field(sa_type=String(1))
+    """
+    folder = write_kit("kit", {"order.py": "from sqlalchemy import String\n" + dedent(source)})
+    with pytest.raises(DiscoveryError):
+        load_datakit(folder)  # imports what corrects lines
+    line = (folder / "order.py").read_text().splitlines().index("class Order(SQLModel, table=True):") + 1
+    assert failure(str(folder)) == (
+        f"1 of 1 modules of the datakit cannot be imported ({folder}); seen: order.py, line {line}: class Order has a"
+        f" Literal without a column type: state in line {line + 2}, write"
+        " state: Literal['open', 'paid'] = Field(default='open', sa_type=String(4));"
+        f" grade in line {line + 3}, write"
+        " grade: Literal[1, 2] | None = Field(default=None, index=True, sa_type=Integer) with from sqlalchemy import Integer;"
         " next: correct what is listed, then read the datakit again"
     )
 

@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from sqlmodel_framework.base.errors import RowsNotGeneratedError
 from sqlmodel_framework.base.models.contract import contract_of
-from sqlmodel_framework.utils.generation.checks import RowChecks, label_of, literals_of
+from sqlmodel_framework.utils.generation.checks import RowChecks, literals_of
 
 
 def table_with(*checks: Any) -> Table:
@@ -91,7 +91,7 @@ def test_a_check_holds_and_breaks(check: Any, good: dict[str, Any], bad: dict[st
 def test_each_row_names_the_checks_that_it_breaks() -> None:
     checks = RowChecks(table_with("price > 0", "price > 5", "code <> 'x'"))
     broken = checks.broken({"price": [Decimal(9), Decimal(3), Decimal(-1)], "code": ["x", None, "y"]})
-    assert [[label_of(rule) for rule in row] for row in broken] == [["c2"], ["c1"], ["c0", "c1"]]
+    assert [[rule.label for rule in row] for row in broken] == [["c2"], ["c1"], ["c0", "c1"]]
 
 
 def test_columns_that_a_check_reads() -> None:

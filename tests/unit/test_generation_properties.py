@@ -127,6 +127,22 @@ def test_rows_of_random_tables_go_into_a_real_database(tables: list[Table], rows
         assert made.count == rows or made.why_fewer
 
 
+def test_a_key_of_two_columns_is_not_null_where_a_check_forbids_it() -> None:
+    metadata = MetaData()
+    parent = Table("t0", metadata, *(Column(name, Integer, primary_key=True) for name in ("a", "b")))
+    child = Table(
+        "t1",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        *(Column(name, Integer) for name in ("a", "b")),
+        ForeignKeyConstraint(["a", "b"], [parent.c.a, parent.c.b]),
+        CheckConstraint("a IS NOT NULL OR b IS NOT NULL"),
+    )
+    with create_custom_target("sqlite") as target:
+        deploy_data_objects([parent, child], target)
+        assert seed_tables([parent, child], target, 200).tables == {"t0": 200, "t1": 200}
+
+
 LIMITS = st.fixed_dictionaries(
     {},
     optional={

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -609,6 +610,34 @@ def whole_result() -> LintResult:
     result = lint(item)
     placed = [replace(finding, file="shop/tables.py", line=7) for finding in result.findings]
     return replace(result, findings=tuple(placed))
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_a_terminal_shows_each_finding_and_the_summary_last(
+    width: int, write_kit: Callable[..., Path]
+) -> None:
+    source = "from decimal import Decimal\nfrom sqlmodel import Field, SQLModel\nclass Item(SQLModel, table=True):\n"
+    source += "    id: int = Field(primary_key=True, ge=0)\n    price: Decimal\n"
+    result = lint_datakit(write_kit("shop", {"a.py": source}), fix_hints=True, select=["DL101", "DL203"])
+    report = TargetReport("shop", "mysql, postgres, sqlite", lint=result)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", render([report], "text", kit="shop", tables=["item"], width=width))
+    lines = [line.rstrip() for line in text.splitlines()]
+    head = next(number for number, line in enumerate(lines) if "DL101" in line)
+    file = result.findings[0].file
+    assert lines[head:] == [
+        f"{file}:{result.findings[-1].line}: DL101 error decimal-without-digits: item.price",
+        "    expected max_digits and decimal_places, found a Decimal without digits",
+        "    mysql: DECIMAL(10, 0), so 12.75 becomes 13",
+        "    postgres: keeps every digit",
+        "    sqlite: a float, so about 15 digits are kept",
+        "    -     price: Decimal",
+        "    +     price: Decimal = Field(max_digits=18, decimal_places=4)",
+        "",
+        f"FAIL shop (mysql, postgres, sqlite): linted: 2 findings (1 error, 1 info) in 1 table, {result.seconds:.2f} s",
+    ]
+    sentence = "mysql, postgres, sqlite: takes any value, and SQLModel checks no limit of a table class"
+    assert sentence in " ".join(" ".join(lines).split())
+    assert (f"    {sentence}" in lines) is (width == 140)
 
 
 @pytest.mark.parametrize("fmt", FORMATS)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sqlmodel_framework.base.errors import RowsNotGeneratedError
 from sqlmodel_framework.base.models.contract import CheckRule
 from sqlmodel_framework.utils.generation.arrays import taken, with_nulls
-from sqlmodel_framework.utils.generation.checks import RowChecks, label_of
+from sqlmodel_framework.utils.generation.checks import RowChecks
 from sqlmodel_framework.utils.generation.equations import Equations
 from sqlmodel_framework.utils.generation.hashing import Index, Key
 from sqlmodel_framework.utils.generation.keys import Digit, Spread
@@ -25,7 +25,7 @@ from sqlmodel_framework.utils.table_order import Reference
 if TYPE_CHECKING:
     from sqlmodel_framework.utils.generation.table_rows import TableRows
 
-__all__ = ["Checked", "Columns", "Distinct", "Drawn", "Matched", "Part", "Referring", "Tuples"]
+__all__ = ["CheckedParts", "Columns", "Distinct", "Drawn", "Matched", "Part", "Referring", "Tuples"]
 
 Columns = dict[str, pa.Array]
 _NULL_SHARE = 0.1
@@ -236,7 +236,7 @@ class Tuples:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedParts:
     """Columns that a check joins with those of keys: each row takes its first attempt that holds."""
 
     parts: tuple[Part, ...]
@@ -255,7 +255,7 @@ class Checked:
         while len(waiting):
             number += 1
             if number > _ATTEMPTS:
-                raise never_held(self.checks, sorted({label_of(rule) for row in broken for rule in row}))
+                raise never_held(self.checks, sorted({rule.label for row in broken for rule in row}))
             tried = self._try(index[waiting], number)
             columns = {name: _replaced(values, waiting, tried[name]) for name, values in columns.items()}
             waiting, broken = self._refused(tried, waiting)
@@ -267,7 +267,7 @@ class Checked:
 
     def _refused(self, columns: Columns, rows: Index) -> tuple[Index, list[tuple[CheckRule, ...]]]:
         read = {name for names in self.checks.columns.values() for name in names}
-        found = self.checks.broken(
+        found = self.checks.not_held(
             {name: values.to_pylist() for name, values in columns.items() if name in read}
         )
         refused = np.fromiter((bool(row) for row in found), bool, len(found))

@@ -1,11 +1,11 @@
-"""Functions that conditions of other databases call, defined for SQLite."""
+"""Functions that standard SQL or several databases have, defined for the SQLite that evaluates conditions."""
 
 from __future__ import annotations
 
 import math
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -13,13 +13,15 @@ from typing import Any
 __all__ = ["define_functions"]
 
 
-def define_functions(database: sqlite3.Connection) -> None:
-    """Define them on one connection. A null argument makes null, but for `concat`, `greatest` and `least`.
+def define_functions(
+    database: sqlite3.Connection, others: Mapping[tuple[str, int], Callable[..., Any]]
+) -> None:
+    """Define them on one connection, with others by name and number of arguments. LIKE minds upper and lower case.
 
-    LIKE minds upper and lower case; MATCH stands for ILIKE.
+    A null argument makes null, but for `concat`, `greatest` and `least`.
     """
     database.execute("PRAGMA case_sensitive_like = ON")
-    for name, arguments, function in _FUNCTIONS:
+    for (name, arguments), function in {**_FUNCTIONS, **others}.items():
         database.create_function(name, arguments, _null_of_null(function), deterministic=True)
     for name, choose in (("greatest", max), ("least", min)):
         database.create_function(name, -1, _of_those_given(choose), deterministic=True)
@@ -61,16 +63,6 @@ def _regexp(pattern: Any, value: Any) -> bool:
     return _pattern(str(pattern)).search(str(value)) is not None
 
 
-@cache
-def _like_pattern(pattern: str) -> re.Pattern[str]:
-    parts = {"%": ".*", "_": "."}
-    return re.compile("".join(parts.get(c, re.escape(c)) for c in pattern), re.IGNORECASE | re.DOTALL)
-
-
-def _ilike(pattern: Any, value: Any) -> bool:
-    return _like_pattern(str(pattern)).fullmatch(str(value)) is not None
-
-
 def _date_part(part: str, value: Any) -> Any:
     moment = datetime.fromisoformat(str(value))
     parts = {
@@ -82,14 +74,6 @@ def _date_part(part: str, value: Any) -> Any:
     }
     name = part.lower()
     return parts[name] if name in parts else getattr(moment, name)
-
-
-def _year(value: Any) -> Any:
-    return _date_part("year", value)
-
-
-def _month(value: Any) -> Any:
-    return _date_part("month", value)
 
 
 def _mod(value: Any, divisor: Any) -> Any:
@@ -107,37 +91,23 @@ def _right(value: Any, count: Any) -> str:
     return text[-number:] if number else ""
 
 
-def _strpos(value: Any, part: Any) -> int:
-    return str(value).find(str(part)) + 1
-
-
-_FUNCTIONS: list[tuple[str, int, Callable[..., Any]]] = [
-    ("bit_length", 1, lambda value: 8 * _octets(value)),
-    ("btrim", 1, lambda value: str(value).strip(" ")),
-    ("ceil", 1, math.ceil),
-    ("ceiling", 1, math.ceil),
-    ("char_length", 1, _length),
-    ("character_length", 1, _length),
-    ("date_part", 2, _date_part),
-    ("floor", 1, math.floor),
-    ("initcap", 1, lambda value: str(value).title()),
-    ("lcase", 1, lambda value: str(value).lower()),
-    ("left", 2, _left),
-    ("lower", 1, lambda value: str(value).lower()),
-    ("match", 2, _ilike),
-    ("mod", 2, _mod),
-    ("month", 1, _month),
-    ("octet_length", 1, _octets),
-    ("pow", 2, math.pow),
-    ("power", 2, math.pow),
-    ("regexp", 2, _regexp),
-    ("regexp_like", 2, lambda value, pattern: _regexp(pattern, value)),
-    ("right", 2, _right),
-    ("sqrt", 1, math.sqrt),
-    ("starts_with", 2, lambda value, start: str(value).startswith(str(start))),
-    ("strpos", 2, _strpos),
-    ("trunc", 1, math.trunc),
-    ("ucase", 1, lambda value: str(value).upper()),
-    ("upper", 1, lambda value: str(value).upper()),
-    ("year", 1, _year),
-]
+_FUNCTIONS: dict[tuple[str, int], Callable[..., Any]] = {
+    ("bit_length", 1): lambda value: 8 * _octets(value),
+    ("ceil", 1): math.ceil,
+    ("ceiling", 1): math.ceil,
+    ("char_length", 1): _length,
+    ("character_length", 1): _length,
+    ("date_part", 2): _date_part,
+    ("floor", 1): math.floor,
+    ("left", 2): _left,
+    ("lower", 1): lambda value: str(value).lower(),
+    ("mod", 2): _mod,
+    ("octet_length", 1): _octets,
+    ("pow", 2): math.pow,
+    ("power", 2): math.pow,
+    ("regexp", 2): _regexp,
+    ("regexp_like", 2): lambda value, pattern: _regexp(pattern, value),
+    ("right", 2): _right,
+    ("sqrt", 1): math.sqrt,
+    ("upper", 1): lambda value: str(value).upper(),
+}

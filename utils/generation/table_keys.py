@@ -11,7 +11,7 @@ import numpy as np
 from sqlmodel_framework.base.errors import RowsNotGeneratedError
 from sqlmodel_framework.base.models.contract import CheckRule, ColumnContract
 from sqlmodel_framework.utils.generation.candidates import variants
-from sqlmodel_framework.utils.generation.checks import RowChecks, label_of, literals_of
+from sqlmodel_framework.utils.generation.checks import RowChecks, literals_of
 from sqlmodel_framework.utils.generation.hashing import Index, Permutation
 from sqlmodel_framework.utils.generation.keys import Digit, Line, Spread, spread_of
 from sqlmodel_framework.utils.generation.parts import (
@@ -233,7 +233,7 @@ class PlannedKeys(PlannedReferences):
                 break
         numbers = self._numbers_let_in(checks, name, spread)
         if not len(numbers):
-            raise never_held(checks, [label_of(rule) for rule in rules])
+            raise never_held(checks, [rule.label for rule in rules])
         if len(numbers) >= self.count and numbers[self.count - 1] == self.count - 1:
             return spread
         few = len(numbers) < self.count
@@ -252,7 +252,7 @@ class PlannedKeys(PlannedReferences):
         return np.concatenate(found) if found else np.array([], np.int64)
 
     def _let_in_by(self, checks: RowChecks, name: str, spread: Spread, numbers: Index) -> Index:
-        refused = checks.broken({name: spread.at(numbers).to_pylist()})
+        refused = checks.not_held({name: spread.at(numbers).to_pylist()})
         kept: Index = numbers[np.fromiter((not row for row in refused), bool, len(refused))]
         return kept
 

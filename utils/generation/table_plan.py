@@ -11,11 +11,11 @@ import pyarrow as pa
 from sqlmodel_framework.base.models.contract import CheckRule, ColumnContract
 from sqlmodel_framework.base.models.tables import TableLike, is_table_class
 from sqlmodel_framework.utils.generation.candidates import candidates
-from sqlmodel_framework.utils.generation.checks import RowChecks, label_of, literals_of
+from sqlmodel_framework.utils.generation.checks import RowChecks, literals_of
 from sqlmodel_framework.utils.generation.equations import Equations
 from sqlmodel_framework.utils.generation.moments import earlier_of
 from sqlmodel_framework.utils.generation.parts import (
-    Checked,
+    CheckedParts,
     Columns,
     Distinct,
     Drawn,
@@ -118,19 +118,19 @@ class _PlannedTable(PlannedKeys):
         checks = RowChecks(self.contract, only=rules)
         kept = []
         for values in (natural, others):
-            broken = checks.broken({name: values.to_pylist()})
+            broken = checks.not_held({name: values.to_pylist()})
             kept.append(values.filter(pa.array([not row for row in broken], pa.bool_())))
         found, candidates_found = kept
         if len(found) < _SAMPLE // 50:
             found = pa.concat_arrays([found, candidates_found])
         if not len(found):
             refused = [
-                set(row) for row in (*checks.broken({name: [*natural.to_pylist(), *others.to_pylist()]}),)
+                set(row) for row in (*checks.not_held({name: [*natural.to_pylist(), *others.to_pylist()]}),)
             ]
             always = set.intersection(*refused) if refused else set()
-            if self.contract.columns[name].nullable and not checks.broken({name: [None]})[0]:
+            if self.contract.columns[name].nullable and not checks.not_held({name: [None]})[0]:
                 return pa.nulls(1, natural.type), others
-            raise never_held(checks, sorted(label_of(rule) for rule in always))
+            raise never_held(checks, sorted(rule.label for rule in always))
         return found, candidates_found
 
     # checks
@@ -147,7 +147,7 @@ class _PlannedTable(PlannedKeys):
                 made.append(self._tuples(members, rules))
             else:
                 checks = self._checks_with_own(members, rules)
-                checked = Checked(tuple(members), checks, self._equations(members, checks))
+                checked = CheckedParts(tuple(members), checks, self._equations(members, checks))
                 if self.count:
                     checked.at(
                         np.unique(np.linspace(0, self.count - 1, min(self.count, 500)).astype(np.int64))
@@ -183,7 +183,7 @@ class _PlannedTable(PlannedKeys):
             for part in members:
                 columns |= part.at(np.arange(1, _SAMPLE + 1), attempt)
             columns = equations.settled(columns, attempt)
-            broken = checks.broken({name: values.to_pylist() for name, values in columns.items()})
+            broken = checks.not_held({name: values.to_pylist() for name, values in columns.items()})
             ever |= {rule for rule in checks.rules if any(rule not in row for row in broken)}
             batch = pa.RecordBatch.from_arrays([columns[name] for name in names], schema=schema)
             kept.append(batch.filter(pa.array([not row for row in broken])))
@@ -191,7 +191,7 @@ class _PlannedTable(PlannedKeys):
                 break
         pool = pa.Table.from_batches(kept).combine_chunks().to_batches()
         if not pool:
-            raise never_held(checks, sorted(label_of(rule) for rule in set(checks.rules) - ever))
+            raise never_held(checks, sorted(rule.label for rule in set(checks.rules) - ever))
         return Tuples(pool[0], self._key(*names, "tuple"))
 
     def _checks_with_own(self, members: Sequence[Part], rules: Sequence[CheckRule]) -> RowChecks:

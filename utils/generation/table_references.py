@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pyarrow as pa
 from sqlmodel_framework.base.errors import RowsNotGeneratedError
 from sqlmodel_framework.base.models.contract import CheckRule, contract_of
 from sqlmodel_framework.base.models.tables import TableLike
-from sqlmodel_framework.utils.generation.checks import RowChecks, label_of
+from sqlmodel_framework.utils.generation.checks import RowChecks
 from sqlmodel_framework.utils.generation.hashing import Index, Key
 from sqlmodel_framework.utils.generation.keys import Digit, Spread
 from sqlmodel_framework.utils.generation.parts import (
@@ -122,15 +123,30 @@ class PlannedReferences:
                 for own, other in zip(reference.columns, reference.referred, strict=True)
             }
             checks = RowChecks(self.contract, only=rules)
-            refused = checks.broken(values)
+            refused = checks.not_held(values)
             good = np.flatnonzero(np.fromiter((not row for row in refused), bool, len(refused)))
             if not len(good) and parent.count:
                 if not reference.nullable:
-                    raise never_held(checks, sorted({label_of(rule) for row in refused for rule in row}))
+                    raise never_held(checks, sorted({rule.label for row in refused for rule in row}))
                 self.null |= set(reference.nullable)
             self.allowed[reference] = good
-            self.met |= set(rules)
+            if len(good):
+                values = {name: pa.array(found).take(good).to_pylist() for name, found in values.items()}
+            unmet = self._broken_by_nulls(checks, reference, values)
+            if unmet and not len(good):
+                raise never_held(checks, sorted(rule.label for rule in unmet))
+            self.met |= set(rules) - unmet
         self.leading = [r for r in self.leading if not self.null & set(r.columns)]
+
+    @staticmethod
+    def _broken_by_nulls(
+        checks: RowChecks, reference: Reference, values: Mapping[str, list[Any]]
+    ) -> set[CheckRule]:
+        """The checks that rows without a parent may break: those are still to be held against each row."""
+        if not reference.nullable:
+            return set()
+        nulls = {name: [None] * len(v) if name in reference.nullable else v for name, v in values.items()}
+        return {rule for row in checks.not_held(nulls) for rule in row}
 
     def _shares_columns(self, reference: Reference) -> RowsNotGeneratedError:
         return RowsNotGeneratedError(

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from sqlmodel_framework.base.errors import RowsNotGeneratedError
 from sqlmodel_framework.base.models.contract import CheckRule, ColumnContract, Contract
+from sqlmodel_framework.engines.conditions import Arithmetic
 
-__all__ = ["enforces"]
+if TYPE_CHECKING:
+    from sqlmodel_framework.utils.generation.checks import RowChecks
+
+__all__ = ["Enforced"]
 
 _PLAIN: dict[str | None, Any] = {
     "boolean": 1, "integer": 1, "float": 1.0, "decimal": Decimal(1), "text": "a", "date": date(2024, 1, 2),
@@ -19,56 +25,129 @@ _PLAIN: dict[str | None, Any] = {
 }  # fmt: skip
 
 
-def enforces(contract: Contract, column: ColumnContract, limit: str) -> bool:
-    """Whether a CHECK refuses what the limit of that name forbids, whatever stands in the other columns."""
-    outside, inside = _values(column, limit)
-    return bool(contract.checks) and _all_refused(contract, column, outside, inside)
+# A step beyond a limit is far more than what one arithmetic makes of a number and another does not.
+_ARITHMETIC = Arithmetic(exact=False)
+_NO_ANSWER = (RowsNotGeneratedError, ArithmeticError, AttributeError, TypeError, ValueError)
 
 
-def _all_refused(
-    contract: Contract, column: ColumnContract, outside: Sequence[Any], inside: Sequence[Any]
-) -> bool:
-    left = set(range(len(outside)))
-    for rule in contract.checks:
-        verdict = _refused(contract, rule, column, outside, inside)
-        if verdict is None:
-            if _names(contract, rule, column):
-                return True
-        else:
-            left -= verdict
-    return bool(outside) and not left
+@dataclass(frozen=True)
+class _Question:
+    """Values of a column that a limit forbids, and values that it does not."""
+
+    column: ColumnContract
+    outside: list[Any]
+    inside: list[Any]
+
+    @property
+    def values(self) -> list[Any]:
+        return [*self.outside, *self.inside]
 
 
-def _refused(
-    contract: Contract, rule: CheckRule, column: ColumnContract, outside: Sequence[Any], inside: Sequence[Any]
-) -> set[int] | None:
-    """The values outside that the rule breaks at; None where that cannot be told.
+class Enforced:
+    """The limits of one table that its CHECKs enforce. All are asked about at once: one evaluation for a table."""
 
-    The other columns are null first: what is refused then is refused beside any values. A rule that refuses what is
-    inside, too, is about those other columns.
-    """
-    from sqlmodel_framework.utils.generation.checks import RowChecks
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
 
-    try:
-        checks = RowChecks(contract, only=[rule])
-        if column.name not in checks.columns[rule]:
-            return set()
-        others = {
-            name: _PLAIN.get(contract.columns[name].family)
-            for name in checks.columns[rule]
-            if name != column.name
+    def by_check(self, column: ColumnContract, limit: str) -> bool:
+        """Whether a CHECK refuses what the limit of that name forbids, whatever stands in the other columns."""
+        return bool(self._contract.checks) and self._answers.get((column.name, limit), False)
+
+    @cached_property
+    def _answers(self) -> dict[tuple[str, str], bool]:
+        questions = {
+            (column.name, limit): _Question(column, *_values(column, limit))
+            for column in self._contract.columns.values()
+            for limit in _KINDS
+            if getattr(column.limits, limit) is not None
+            or (limit == "choices" and column.choices is not None)
         }
-        for given in [dict.fromkeys(others), others] if others else [others]:
-            values = [*outside, *inside]
-            rows = {column.name: values, **{name: [value] * len(values) for name, value in given.items()}}
-            broken = [bool(rules) for rules in checks.broken(rows)]
-            if not all(broken):
-                bad = {number for number, seen in enumerate(broken[: len(outside)]) if seen}
-                return set() if inside and all(broken[len(outside) :]) else bad
-            if not inside:
-                return set(range(len(outside)))
-    except (RowsNotGeneratedError, ArithmeticError, ValueError, TypeError):
-        pass
+        left = {key: set(range(len(question.outside))) for key, question in questions.items()}
+        by_name = dict.fromkeys(questions, False)
+        for rule, verdicts in self._refused(list(questions.values())):
+            for (key, question), refused in zip(questions.items(), verdicts, strict=True):
+                if refused is not None:
+                    left[key] -= refused
+                elif _names(self._contract, rule, question.column):
+                    by_name[key] = True
+        return {key: by_name[key] or bool(q.outside and not left[key]) for key, q in questions.items()}
+
+    def _refused(self, questions: Sequence[_Question]) -> Iterator[tuple[CheckRule, list[set[int] | None]]]:
+        """For each rule and question the values outside that it refuses; None where that cannot be told."""
+        from sqlmodel_framework.utils.generation.checks import RowChecks
+
+        try:
+            yield from _told(RowChecks(self._contract, arithmetic=_ARITHMETIC, tried=False), questions)
+            return
+        except _NO_ANSWER:
+            pass
+        # One rule cannot be read, or a value stands beside one of another type: each by itself.
+        for rule in self._contract.checks:
+            told: list[set[int] | None] = []
+            for question in questions:
+                try:
+                    checks = RowChecks(self._contract, only=[rule], arithmetic=_ARITHMETIC)
+                    told += [refused for _, (refused,) in _told(checks, [question])]
+                except _NO_ANSWER:
+                    told.append(None)
+            yield rule, told
+
+
+def _told(checks: RowChecks, questions: Sequence[_Question]) -> list[tuple[CheckRule, list[set[int] | None]]]:
+    """The other columns are null first: what is refused then is refused beside any values; then they have plain values."""
+    several = {name for names in checks.columns.values() if len(names) > 1 for name in names}
+    read = {name for names in checks.columns.values() for name in names} | {q.column.name for q in questions}
+    plain = {name: _PLAIN.get(checks.contract.columns[name].family) for name in sorted(read)}
+    rows, starts = _side_by_side([q for q in questions if q.column.name not in several], plain)
+    for question in questions:
+        if question.column.name in several:
+            starts[id(question)] = len(next(iter(rows.values())))
+            values = question.values
+            for others in (dict.fromkeys(plain), plain):
+                for name, filled in rows.items():
+                    filled.extend(values if name == question.column.name else [others[name]] * len(values))
+    verdicts = checks.verdicts(rows)
+    found = []
+    for rule, holds in zip(checks.rules, zip(*verdicts, strict=True), strict=True):
+        told: list[set[int] | None] = []
+        for question in questions:
+            if question.column.name not in checks.columns[rule]:
+                told.append(set())
+                continue
+            start, length = starts[id(question)], len(question.values)
+            again = start + length if question.column.name in several else start
+            told.append(_refused_by(question, holds[start : start + length], holds[again : again + length]))
+        found.append((rule, told))
+    return found
+
+
+def _side_by_side(
+    questions: Sequence[_Question], names: Iterable[str]
+) -> tuple[dict[str, list[Any]], dict[int, int]]:
+    """Values of columns that no rule joins with others: in the same rows; and where those of each question begin."""
+    rows: dict[str, list[Any]] = {name: [] for name in names}
+    starts = {}
+    for question in questions:
+        filled = rows[question.column.name]
+        starts[id(question)] = len(filled)
+        filled += question.values
+    longest = max(map(len, rows.values()))
+    for filled in rows.values():
+        filled.extend([None] * (longest - len(filled)))
+    return rows, starts
+
+
+def _refused_by(
+    question: _Question, bare: Sequence[bool | None], beside: Sequence[bool | None]
+) -> set[int] | None:
+    """A rule that refuses what is inside, too, is about other columns."""
+    outside = len(question.outside)
+    for holds in (bare, beside):
+        if any(holds):
+            bad = {number for number, held in enumerate(holds[:outside]) if not held}
+            return set() if question.inside and not any(holds[outside:]) else bad
+        if not question.inside:
+            return set(range(outside))
     return None
 
 

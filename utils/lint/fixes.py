@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from sqlmodel_framework.base.models.contract import ColumnContract
+from sqlmodel_framework.engines.base import installed_engines
 from sqlmodel_framework.utils.findings import Finding, Fix
 from sqlmodel_framework.utils.lint.edits import Edit, corrected_field, corrected_head
 from sqlmodel_framework.utils.lint.subject import Subject
@@ -84,15 +85,18 @@ def _microseconds(column: ColumnContract, subject: Subject) -> Edit | None:
         return Edit({"sa_type": "LocalTime"}, imports=(("sqlmodel_framework.base.models", "LocalTime"),))
     if column.family != "datetime":
         return None
-    sa_type = "DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql', 'mariadb')"
-    return Edit({"sa_type": sa_type}, imports=(("sqlalchemy", "DateTime"), ("sqlalchemy.dialects", "mysql")))
+    variants = [engine.capabilities.columns.moment_variant for engine in installed_engines().values()]
+    given = [variant for variant in variants if variant]
+    sa_type = "DateTime()" + "".join(f".with_variant({variant})" for variant in given)
+    dialects = (("sqlalchemy.dialects", variant.partition(".")[0]) for variant in given)
+    return Edit({"sa_type": sa_type}, imports=(("sqlalchemy", "DateTime"), *dialects))
 
 
 def _big(column: ColumnContract, subject: Subject) -> Edit:
     if subject.contract.primary_key == (column.name,) and column.column.autoincrement:
-        # SQLite numbers the rows of an INTEGER PRIMARY KEY alone, and that has 64 bits.
-        imports = (("sqlalchemy", "BigInteger"), ("sqlalchemy", "Integer"))
-        return Edit({"sa_type": "BigInteger().with_variant(Integer(), 'sqlite')"}, imports=imports)
+        variants = [engine.capabilities.columns.counting_variant for engine in installed_engines().values()]
+        sa_type = "BigInteger()" + "".join(f".with_variant({variant})" for variant in variants if variant)
+        return Edit({"sa_type": sa_type}, imports=(("sqlalchemy", "BigInteger"), ("sqlalchemy", "Integer")))
     return Edit({"sa_type": "BigInteger"}, imports=(("sqlalchemy", "BigInteger"),))
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from sqlmodel_framework.base.models.contract import ColumnContract
 from sqlmodel_framework.utils.findings import Finding
 from sqlmodel_framework.utils.lint.edits import raw_string
-from sqlmodel_framework.utils.lint.enforced import enforces
 from sqlmodel_framework.utils.lint.subject import Database, Subject
 
 __all__ = ["limit_dropped", "limit_not_enforced"]
@@ -65,10 +64,10 @@ def limit_not_enforced(subject: Subject) -> Iterator[Finding]:
         named = [
             name
             for name in _CHECKED
-            if getattr(limits, name) is not None and not enforces(subject.contract, column, name)
+            if getattr(limits, name) is not None and not subject.enforced.by_check(column, name)
         ]
         enum_cause = subject.told(_enum_open, column) if column.family == "enum" else None
-        if enum_cause is not None and enforces(subject.contract, column, "choices"):
+        if enum_cause is not None and subject.enforced.by_check(column, "choices"):
             enum_cause = None
         if not named and enum_cause is None:
             continue

@@ -16,6 +16,7 @@ from sqlmodel_framework.base.models.contract import ColumnContract, Contract, co
 from sqlmodel_framework.engines.base import Capabilities, installed_engines
 from sqlmodel_framework.engines.column_facts import ColumnFacts
 from sqlmodel_framework.utils.findings import Finding
+from sqlmodel_framework.utils.lint.enforced import Enforced
 from sqlmodel_framework.utils.tables import TableLike, table_of
 
 __all__ = ["Database", "Rule", "Subject", "causes", "databases_of"]
@@ -75,6 +76,11 @@ class Subject:
     def contract(self) -> Contract:
         """What the class says."""
         return contract_of(self.item)
+
+    @cached_property
+    def enforced(self) -> Enforced:
+        """Which limits CHECKs enforce."""
+        return Enforced(self.contract)
 
     @cached_property
     def columns(self) -> tuple[ColumnContract, ...]:

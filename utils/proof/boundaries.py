@@ -19,7 +19,8 @@ from sqlmodel_framework.base.models.families import Family, family_of, plain_typ
 __all__ = ["LONGEST_TEXT", "boundary_values", "fits", "is_single_precision", "longest_of", "members_of"]
 
 LONGEST_TEXT = 70_000
-"""Characters of the longest text for a column without a length: more than the 65,535 bytes that MySQL's VARCHAR holds."""
+"""Characters of the longest text for a column without a length: more than the 65,535 bytes of the shortest type that a database
+makes of it. What a class promises is the same on every target, so no target is asked."""
 
 _LONGEST_INDEXED = 600
 _LONGEST_BINARY = 100_000

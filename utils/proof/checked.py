@@ -11,10 +11,11 @@ from typing import Any
 
 from sqlmodel_framework.base.errors import DatakitError, RowsNotGeneratedError
 from sqlmodel_framework.base.models.contract import CheckRule, ColumnContract, Contract, contract_of
+from sqlmodel_framework.engines.conditions import Arithmetic
 from sqlmodel_framework.utils.proof.boundaries import boundary_values, fits, members_of
 from sqlmodel_framework.utils.proof.rows import Row, RowMaker
 
-__all__ = ["Checked", "label_of"]
+__all__ = ["Checked"]
 
 _GUESSES = 600
 _COMBINATIONS = 2000
@@ -22,22 +23,17 @@ _AT_ONCE = 200
 _GENERATED = 300
 
 
-def label_of(rule: CheckRule) -> str:
-    """The name of a check; its condition where it has none."""
-    return rule.name or str(rule.condition)
-
-
 class Checked:
-    """The checks of one table, held against rows before they are written.
+    """The checks of one table, held against rows before they are written, by the arithmetic of the database they are for.
 
     Raises RowsNotGeneratedError for a check that can only be evaluated by the database itself.
     """
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, arithmetic: Arithmetic) -> None:
         from sqlmodel_framework.utils.generation.checks import RowChecks, literals_of
 
         self.contract = contract
-        self._checks = RowChecks(contract)
+        self._checks = RowChecks(contract, arithmetic=arithmetic)
         self.columns = {
             rule: [name for name in self._checks.columns[rule] if not contract.columns[name].computed]
             for rule in contract.checks
@@ -54,15 +50,19 @@ class Checked:
         return set(self.contract.columns) if computed else set(names)
 
     def broken(self, rows: Sequence[Row]) -> list[tuple[CheckRule, ...]]:
-        """For each row the checks that it breaks."""
-        if not rows:
-            return []
-        columns = {
+        """For each row the checks that it breaks for certain."""
+        return self._checks.broken(self._columns(rows)) if rows else []
+
+    def not_held(self, rows: Sequence[Row]) -> list[tuple[CheckRule, ...]]:
+        """For each row the checks that it breaks, or of which that cannot be decided here."""
+        return self._checks.not_held(self._columns(rows)) if rows else []
+
+    def _columns(self, rows: Sequence[Row]) -> dict[str, list[Any]]:
+        return {
             name: [_stored(column, row.get(name)) for row in rows]
             for name, column in self.contract.columns.items()
             if not column.computed
         }
-        return self._checks.broken(columns)
 
     def find_base(self, maker: RowMaker) -> Row:
         """Values with which all checks hold, of the columns that they speak of and that are in no key.
@@ -72,12 +72,12 @@ class Checked:
         if not self.named:
             return {}
         rows = [row for row in (maker.make(guess, keep=False) for guess in self._guesses(maker)) if row]
-        for row, broken in zip(rows, self.broken(rows), strict=True):
+        for row, broken in zip(rows, self.not_held(rows), strict=True):
             if not broken:
                 return {
                     name: row[name] for name in self.named if name in maker.free and name not in maker.in_keys
                 }
-        rules = ", ".join(label_of(rule) for rule in self.contract.checks)
+        rules = ", ".join(rule.label for rule in self.contract.checks)
         raise RowsNotGeneratedError(f"no row was found with which these checks hold: {rules}")
 
     def _guesses(self, maker: RowMaker) -> Iterator[Row]:
@@ -117,19 +117,19 @@ class Checked:
             if name not in maker.free:
                 continue
             rows = [row for edge in maker.edges[name] if (row := maker.make({name: edge}, keep=False))]
-            broken = self.broken(rows)
+            broken = self.not_held(rows)
             kept = [row[name] for row, rules in zip(rows, broken, strict=True) if not rules]
             maker.edges[name] = kept or ([maker.base[name]] if maker.base.get(name) is not None else [])
 
     def repaired(self, maker: RowMaker, rows: Sequence[Row]) -> list[Row]:
         """The rows with plain values in the columns of checks that they break, without those that break one then too."""
         kept = []
-        for row, rules in zip(rows, self.broken(rows), strict=True):
+        for row, rules in zip(rows, self.not_held(rows), strict=True):
             fixed = dict(row)
             for name in sorted({name for rule in rules for name in self.columns[rule]} & maker.base.keys()):
                 fixed[name] = maker.base[name]
             kept.append(fixed)
-        return [row for row, rules in zip(kept, self.broken(kept), strict=True) if not rules]
+        return [row for row, rules in zip(kept, self.not_held(kept), strict=True) if not rules]
 
     def forbids(self, maker: RowMaker, name: str, value: Any) -> bool:
         """Whether a check of this column alone does not take the value: then it is none of the column's values."""
@@ -166,7 +166,7 @@ class Checked:
     def _first_whole(self, rows: Iterable[Row]) -> Row | None:
         left = iter(rows)
         while some := list(islice(left, _AT_ONCE)):
-            for row, rules in zip(some, self.broken(some), strict=True):
+            for row, rules in zip(some, self.not_held(some), strict=True):
                 if not rules:
                     return row
         return None
@@ -214,7 +214,8 @@ class Checked:
             {**like, **dict(zip(names, values, strict=True))}
             for values in islice(product(*pools), _COMBINATIONS)
         ]
-        alone = [row for row, rules in zip(rows, self.broken(rows), strict=True) if rules == (rule,)]
+        verdicts = zip(rows, self.broken(rows), self.not_held(rows), strict=True)
+        alone = [row for row, broken, not_held in verdicts if broken == not_held == (rule,)]
         spelt = [self.broken([_spelt(row, names, way) for row in alone]) for way in _SPELLINGS]
         return next(
             (row for row, *ways in zip(alone, *spelt, strict=True) if all(rule in way for way in ways)), None

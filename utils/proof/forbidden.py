@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeEngine
 from sqlmodel_framework.base.models.contract import ColumnContract, Contract, contract_of, range_of
 from sqlmodel_framework.base.models.families import family_of, plain_type
 from sqlmodel_framework.engines.base import Capabilities, Rule
-from sqlmodel_framework.utils.proof.checked import Checked, label_of
+from sqlmodel_framework.utils.proof.checked import Checked
 from sqlmodel_framework.utils.proof.comparing import shown
 from sqlmodel_framework.utils.proof.rows import Row, RowMaker, loosely
 from sqlmodel_framework.utils.table_order import Reference
@@ -87,7 +87,7 @@ def forbidden_rows(
             yield _duplicate(breaker, key)
     for rule in maker.contract.checks:
         if breaker.checked is None:
-            yield NotTried("check", f"CHECK {label_of(rule)} can only be evaluated by the database")
+            yield NotTried("check", f"CHECK {rule.label} can only be evaluated by the database")
         else:
             yield _broken_check(breaker, breaker.checked, rule)
 
@@ -188,7 +188,7 @@ def _broken_check(breaker: Breaker, checked: Checked, rule: Any) -> Forbidden | 
     like = breaker.like({})
     row = checked.breaking(rule, like, breaker.maker) if like is not None else None
     if row is None:
-        return NotTried("check", f"no row was found that breaks CHECK {label_of(rule)} alone")
+        return NotTried("check", f"no row was found that breaks CHECK {rule.label} alone")
     names = tuple(checked.columns[rule])
     sent = ", ".join(f"{name} {shown(row[name])}" for name in names)
     return Forbidden("check", names, row, sent, rule.name)

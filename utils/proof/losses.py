@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlmodel_framework.base.models.contract import Contract
+from sqlmodel_framework.engines.base import Refusal
 from sqlmodel_framework.utils.findings import Finding
 from sqlmodel_framework.utils.proof.comparing import loss_of, shown, shown_pair
 from sqlmodel_framework.utils.proof.forbidden import Forbidden
@@ -23,8 +24,7 @@ _REFUSALS = {
     "foreign key": "a foreign key that the class does not have",
     "duplicate": "a unique key that the class does not have, or one that takes different values as equal",
     "check": "a CHECK that the class does not have, or another condition",
-    "characters": "the character set or the type of the column lacks these characters; where it is the database's own:"
-    " ALTER DATABASE … CHARACTER SET utf8mb4 before the tables are made, or on PostgreSQL one that is created with UTF8",
+    "characters": "the character set or the type of the column lacks these characters",
     "unsent": "the driver does not take the value",
     "other": "the column does not take the value",
 }
@@ -32,9 +32,10 @@ _REFUSALS = {
 
 @dataclass
 class Losses:
-    """What a table loses, changes, refuses or lets in."""
+    """What a table loses, changes, refuses or lets in. `remedies` are those of the target's kind of database, by refusal."""
 
     contract: Contract
+    remedies: Mapping[Refusal, str] = field(default_factory=dict)
     found: dict[tuple[str, str, str], Finding] = field(default_factory=dict)
 
     def compare(self, sent: Sequence[Row], read: Sequence[Row]) -> list[Row]:
@@ -88,13 +89,10 @@ class Losses:
 
     def refused(self, column: str | None, value: str, refused: Refused) -> None:
         """A row that the class allows was refused, because of this column's value where one is named."""
-        self._add(
-            "DK902",
-            column,
-            _REFUSALS.get(refused.reason, _REFUSALS["other"]),
-            value,
-            f"refused: {refused.words}",
-        )
+        cause = _REFUSALS.get(refused.reason, _REFUSALS["other"])
+        remedy = self.remedies.get(refused.reason)
+        cause += f"; where that is the database's own: {remedy}" if remedy else ""
+        self._add("DK902", column, cause, value, f"refused: {refused.words}")
 
     def let_in(self, forbidden: Forbidden, read: Sequence[Any]) -> None:
         """A forbidden row was accepted."""

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from random import Random
-from threading import Lock
 from time import perf_counter
 from typing import Any
 
-from sqlalchemy import Connection, Table
-from sqlalchemy.exc import IntegrityError, SAWarning
+from sqlalchemy import Table
 
 from sqlmodel_framework.base.errors import ConfigurationError, NoScratchPlaceError, RowsNotGeneratedError
 from sqlmodel_framework.base.models.contract import Contract, contract_of
@@ -23,6 +19,7 @@ from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.base import Scratch, TargetEngine, engine_of
 from sqlmodel_framework.engines.ddl import schemas_of, with_referred
 from sqlmodel_framework.engines.live import LiveTarget, open_target
+from sqlmodel_framework.engines.reading import TableKey
 from sqlmodel_framework.utils.findings import Finding, Severity
 from sqlmodel_framework.utils.proof.forbidden import notes_of
 from sqlmodel_framework.utils.proof.losses import Losses
@@ -81,7 +78,7 @@ def prove_deployment(tables: Iterable[TableLike], target: TargetConfig, *, seed:
         engine_of(target).refuse_if_absent(target)
     live = open_target(target)
     proof = _Proof(wanted, contracts, live.engine, seed)
-    with live.engine.errors(target, "prove"), _quiet:
+    with live.engine.errors(target, "prove"):
         live.engine.attach_schemas(live, schemas_of(proof.all_tables), create=False)
         _rehearse(live, proof)
     names = [table.fullname for table in wanted]
@@ -105,34 +102,6 @@ def prove_deployment(tables: Iterable[TableLike], target: TargetConfig, *, seed:
         ),
         seconds=perf_counter() - started,
     )
-
-
-class _Quiet:
-    """SQLAlchemy warns of decimals on SQLite; what comes of them is what the proof looks at.
-
-    The filters of warnings are the process's own: the first of proofs side by side sets them, the last puts them back.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._proofs = 0
-        self._filters = ExitStack()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._proofs += 1
-            if self._proofs == 1:
-                self._filters.enter_context(warnings.catch_warnings())
-                warnings.filterwarnings("ignore", "Dialect .* does \\*not\\* support Decimal", SAWarning)
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._proofs -= 1
-            if self._proofs == 0:
-                self._filters.close()
-
-
-_quiet = _Quiet()
 
 
 def _rehearse(live: LiveTarget, proof: _Proof) -> None:
@@ -177,17 +146,16 @@ class _Proof:
         """Write the rows of all tables, compare, then try what is forbidden."""
         for table in (*self.order.cycles, *self.order.tables):
             self._prepare(table, scratch, there)
-        if not self.order.late:
-            # A deferred key that the class does not have is then broken by a row, not by all of them.
-            self.engine.check_deferred(scratch.connection)
+        # A deferred key that the class does not have is then broken by a row, not by all of them.
+        waiting = [(_key(r.table), r.columns) for r in self.order.late]
+        self.engine.check_deferred(scratch, self.all_tables, waiting)
         least = self._least_rows()
         late = self._late_keys()
         for name, one in self.tables.items():
             self._step(name, lambda one=one, name=name: self._write(one, least[name], late))
         for reference in sorted(self.null_first, key=lambda r: (r.table.fullname, r.columns)):
             self._set_parents(reference)
-        if self.order.late and not self._late_keys_hold(scratch.connection):
-            return
+        self._check_late_keys(scratch)
         for name, one in self.tables.items():
             self._step(name, lambda one=one: one.forbid(self.tables))
         self._keep_reasons()
@@ -200,19 +168,18 @@ class _Proof:
         if one is not None and one.rows and parent is not None:
             self._step(reference.table.fullname, lambda: one.set_parents(reference, parent.rows))
 
-    def _late_keys_hold(self, connection: Connection) -> bool:
-        """Check deferred keys; where rows that they wait for are missing, nothing forbidden can be tried any more."""
-        try:
-            with connection.begin_nested():
-                self.engine.check_deferred(connection)
-        except IntegrityError:
-            for one in self.tables.values():
+    def _check_late_keys(self, scratch: Scratch) -> None:
+        """Check deferred keys; one that does not hold stays deferred, and concerns its own table alone."""
+        if not self.order.late:
+            return
+        broken = self.engine.check_deferred(scratch, self.all_tables)
+        for one in self.tables.values():
+            one.unchecked = set(broken.get(_key(one.table), ()))
+            if one.unchecked:
+                keys = "; ".join(sorted(", ".join(columns) for columns in one.unchecked))
                 one.fail(
-                    "a deferred foreign key does not hold at the end: rows that it leads to were not taken"
+                    f"the deferred key of {keys} does not hold at the end: rows that it leads to were not taken"
                 )
-            self._keep_reasons()
-            return False
-        return True
 
     def _step(self, name: str, step: Any) -> None:
         """One step of one table; what stops it is the reason why it is not proven, and the others go on."""
@@ -231,20 +198,27 @@ class _Proof:
             self.reasons[name] = f"a circle of foreign keys that cannot be null: {keys}"
         elif name not in there:
             self.reasons[name] = "there is no such table"
-        elif (table.schema, table.name) in scratch.closed:
-            self.reasons[name] = scratch.closed[table.schema, table.name]
+        elif _key(table) in scratch.closed:
+            self.reasons[name] = scratch.closed[_key(table)]
         else:
             try:
-                edges = edges_of(contract, table, self.seed)
+                zero = self.engine.capabilities.columns.zero_numbers
+                edges = edges_of(contract, table, self.seed, zero_numbers=zero)
             except ConfigurationError as exc:
                 self.reasons[name] = _told(exc)
                 return
-            store = RowStore(
-                self.engine, scratch.connection, table, tuple(edges), scratch.places.schemas[table.schema]
-            )
+            schema = scratch.places.schemas[table.schema]
+            store = RowStore(self.engine, scratch.connection, table, tuple(edges), schema, scratch.others)
             # A text as seed gives the same numbers in every process.
             random = Random(f"{self.seed} {name}")  # noqa: S311 - rows are no secrets
-            self.tables[name] = TableProof(table, contract, store, Losses(contract), edges, random)
+            self.tables[name] = TableProof(
+                table,
+                contract,
+                store,
+                Losses(contract, dict(self.engine.capabilities.remedies)),
+                edges,
+                random,
+            )
 
     def _least_rows(self) -> dict[str, int]:
         """Parents have rows for all rows of their children, and some to spare: a child's key may be its parent's."""
@@ -289,6 +263,10 @@ class _Proof:
                     reason = f"{_NO_PARENT}{parent} to refer to: {reason}"
                 raise RowsNotGeneratedError(reason)
         one.write(least, self.null_first, rows, late)
+
+
+def _key(table: Table) -> TableKey:
+    return table.schema, table.name
 
 
 def _told(error: ConfigurationError) -> str:

@@ -44,8 +44,13 @@ def key_columns_of(contract: Contract, table: Table) -> list[tuple[str, ...]]:
     return list(dict.fromkeys(key for key in keys if key))
 
 
-def edges_of(contract: Contract, table: Table, seed: int) -> dict[str, list[Any]]:
-    """The edges of every column that is written. Raises RowsNotGeneratedError for a column without a value."""
+def edges_of(
+    contract: Contract, table: Table, seed: int, *, zero_numbers: bool = False
+) -> dict[str, list[Any]]:
+    """The edges of every column that is written; with `zero_numbers`, 0 asks a column that numbers itself for the next number.
+
+    Raises RowsNotGeneratedError for a column without a value.
+    """
     indexed = {part.name for index in table.indexes for part in index.columns}
     indexed |= {name for key in key_columns_of(contract, table) for name in key}
     found = {}
@@ -57,8 +62,7 @@ def edges_of(contract: Contract, table: Table, seed: int) -> dict[str, list[Any]
                     *(edge for edge in edges if re.search(column.limits.pattern, edge)),
                     *_extremes(_patterned(contract, column, seed)),
                 ]
-            if column.column is table.autoincrement_column:
-                # MySQL takes it as a wish for the next number.
+            if zero_numbers and column.column is table.autoincrement_column:
                 edges = [edge for edge in edges if edge != 0]
             if not edges and not column.nullable:
                 raise RowsNotGeneratedError(

@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Engine,
+    Select,
     String,
     Table,
     and_,
@@ -59,13 +61,17 @@ def _undo() -> None:
 
 @dataclass
 class RowStore:
-    """One table, in columns that are written; `schema` is that of the place. Everything happens in a savepoint."""
+    """One table, in columns that are written; `schema` is that of the place. Everything happens in a savepoint.
+
+    `others` connects to what others have committed since; None where nobody else can write.
+    """
 
     engine: TargetEngine
     connection: Connection
     table: Table
     columns: Sequence[str]
     schema: str | None
+    others: Engine | None = None
 
     def __post_init__(self) -> None:
         self.into = self._into({})
@@ -109,6 +115,16 @@ class RowStore:
         for one in refused:
             raise NotWritableError(one.words)
         return not found
+
+    def others_wrote(self) -> bool:
+        """Whether others have committed rows that are not read here."""
+        return self._committed(select(literal(1)).select_from(self.into).limit(1))
+
+    def _committed(self, statement: Select[Any]) -> bool:
+        if self.others is None:
+            return False
+        with self.others.connect() as connection:
+            return connection.execute(statement).first() is not None
 
     def insert(self, rows: Sequence[Row]) -> Refused | None:
         """Write rows, all or none."""
@@ -165,12 +181,10 @@ class RowStore:
             self.connection.execute(delete(self.into).where(self._among(rows)))
 
     def holds(self, columns: Sequence[str], values: Sequence[Any]) -> bool:
-        """Whether a row has these values."""
+        """Whether a row has these values, one that others have committed meanwhile among them."""
         condition = and_(*(self.into.c[n] == value for n, value in zip(columns, values, strict=True)))
-        return (
-            self.connection.execute(select(literal(1)).select_from(self.into).where(condition)).first()
-            is not None
-        )
+        statement = select(literal(1)).select_from(self.into).where(condition)
+        return self.connection.execute(statement).first() is not None or self._committed(statement)
 
     def _parameters(self, row: Row) -> dict[str, Any]:
         return {f"p{number}": row[name] for number, name in enumerate(self.columns)}

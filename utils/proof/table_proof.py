@@ -31,7 +31,10 @@ _RETRIES_OF_KEYS = 20
 
 @dataclass
 class TableProof:
-    """One table while it is proven. `reason` says why it is not; `rows` are those that are there."""
+    """One table while it is proven. `reason` says why it is not; `rows` are those that are there.
+
+    `unchecked` are columns of deferred keys that do not hold, so that the database looks at them no more.
+    """
 
     table: Table
     contract: Contract
@@ -45,6 +48,7 @@ class TableProof:
     rows: list[Row] = field(default_factory=list)
     reason: str | None = None
     empty: bool = True
+    unchecked: set[tuple[str, ...]] = field(default_factory=set)
     written: int = 0
     tried: int = 0
     never: Counter[str] = field(default_factory=Counter)
@@ -132,7 +136,7 @@ class TableProof:
         if not self.contract.checks:
             return
         try:
-            self.checked = Checked(self.contract)
+            self.checked = Checked(self.contract, self.store.engine.conditions.arithmetic)
         except ConfigurationError as exc:
             self.fail(f"{exc.what}: {exc.where}")
             return
@@ -186,7 +190,7 @@ class TableProof:
         row = maker.make_alone(wanted) if alone else maker.make(wanted)
         if row is None:
             return None
-        if repr(row[name]) == repr(value) and (self.checked is None or self.checked.broken([row]) == [()]):
+        if repr(row[name]) == repr(value) and (self.checked is None or self.checked.not_held([row]) == [()]):
             return row
         if not alone:
             maker.give_back(row)
@@ -229,7 +233,7 @@ class TableProof:
 
     def _is_taken(self, maker: RowMaker, name: str, value: Any, refusal: Refused) -> bool:
         """Whether a value of a key was refused because somebody's row has it."""
-        if refusal.reason != "duplicate" or self.empty or name not in maker.in_keys:
+        if refusal.reason != "duplicate" or name not in maker.in_keys or self._is_alone():
             return False
         known = (self.contract.primary_key, *self.contract.unique_keys)
         by_expression = any(name in key and key not in known for key in maker.keys)
@@ -296,7 +300,11 @@ class TableProof:
 
     def _retries(self, why: Refused) -> int:
         """How often another row is tried: where others have rows, plain keys may be theirs."""
-        return _RETRIES_OF_KEYS if why.reason == "duplicate" and not self.empty else _RETRIES
+        return _RETRIES_OF_KEYS if why.reason == "duplicate" and not self._is_alone() else _RETRIES
+
+    def _is_alone(self) -> bool:
+        """Whether nobody else has rows here, nor has committed some meanwhile: their keys are taken, though they are not read."""
+        return self.empty and not self.store.others_wrote()
 
     def _is_guilty(self, maker: RowMaker, base: Row, name: str, value: Any) -> bool:
         """Whether a plain row with this value is refused."""
@@ -306,11 +314,8 @@ class TableProof:
         if mark in self._guilty | self._taken:
             return True
         wanted = {**{n: base[n] for n in maker.free if n not in maker.in_keys}, name: value}
-        trial = maker.make(wanted, keep=False)
-        if trial is None or trial[name] != value:
-            return False
-        refusal = self.store.attempt(trial, {}, ())
-        if not isinstance(refusal, Refused):
+        refusal = self._refused_with(maker, wanted, name, value)
+        if refusal is None:
             return False
         if self._is_taken(maker, name, value, refusal):
             return True
@@ -318,10 +323,23 @@ class TableProof:
         self._blame(name, shown(value), refusal)
         return True
 
+    def _refused_with(self, maker: RowMaker, wanted: Row, name: str, value: Any) -> Refused | None:
+        """The refusal of a row with a value; another row is tried where its key may be somebody's."""
+        for _ in range(_RETRIES_OF_KEYS):
+            trial = maker.make(wanted, keep=False)
+            if trial is None or trial[name] != value:
+                return None
+            refusal = self.store.attempt(trial, {}, ())
+            if not isinstance(refusal, Refused):
+                return None
+            if refusal.reason != "duplicate" or name in maker.in_keys or self._is_alone():
+                return refusal
+        return None
+
     def _blame(self, name: str | None, value: str, refusal: Refused) -> None:
         """A refusal is a finding, unless others or the proof itself may be the cause of it."""
         maker = self._ready()
-        if refusal.reason == "duplicate" and (not self.empty or maker.keys_beyond_contract):
+        if refusal.reason == "duplicate" and (maker.keys_beyond_contract or not self._is_alone()):
             self.fail("keys are taken by rows that are there, or by a unique index over expressions")
         elif refusal.reason == "check" and self._is_declared(name, refusal):
             self.fail("the database evaluates a CHECK in another way, by its collation for instance")
@@ -334,14 +352,14 @@ class TableProof:
             self.losses.refused(name, value, refusal)
 
     def _is_declared(self, name: str | None, refusal: Refused) -> bool:
-        """Whether the check that refused a row may be one of the class: its name is told, but on SQLite."""
+        """Whether the check that refused a row may be one of the class: most databases tell its name."""
         rules = [
             rule
             for rule in self.contract.checks
             if self.checked is None or name is None or name in self.checked.reads(rule)
         ]
         told = any(rule.name is None or rule.name in refusal.words for rule in rules)
-        return bool(rules) and (told or refusal.words == "SQLITE_CONSTRAINT_CHECK")
+        return bool(rules) and (told or not self.store.engine.capabilities.names_checks)
 
     def _worked_out_from(self) -> set[str]:
         """Columns that computed columns speak of; all where an expression is plain text."""
@@ -404,7 +422,7 @@ class TableProof:
         """Without rows that would repeat a key or break a check."""
         seen: set[Any] = set()
         kept = []
-        broken = self.checked.broken([new for _, new in changed]) if self.checked else [()] * len(changed)
+        broken = self.checked.not_held([new for _, new in changed]) if self.checked else [()] * len(changed)
         for (row, new), rules in zip(changed, broken, strict=True):
             keys = {
                 (key, tuple(loosely(new[name]) for name in key))
@@ -444,32 +462,50 @@ class TableProof:
         dialect = self.store.connection.dialect
         for one in forbidden_rows(self._ready(), self.checked, self.rows, capabilities, dialect):
             if isinstance(one, Forbidden):
-                self._try(one, parents)
+                if one.rule not in ("foreign key", "duplicate") or one.columns not in self.unchecked:
+                    self._try(one, parents)
             elif one.by_nature:
                 self.never[one.rule] += 1
             else:
                 self.fail(one.why)
 
     def _try(self, forbidden: Forbidden, parents: Mapping[str, TableProof]) -> None:
-        outcome = self.store.attempt(forbidden.row, forbidden.types, forbidden.columns)
         self.tried += 1
-        if not isinstance(outcome, Refused):
-            if forbidden.reference is not None and self._leads_somewhere(
-                forbidden, forbidden.reference, parents
-            ):
-                self.fail("rows that are there have the keys that should lead nowhere")
+        reason = ""
+        for row in self._ways(forbidden):
+            outcome = self.store.attempt(row, forbidden.types, forbidden.columns)
+            if not isinstance(outcome, Refused):
+                reference = forbidden.reference
+                if reference is None or not self._leads_somewhere(row, reference, parents):
+                    self.losses.let_in(forbidden, outcome)
+                    return
+                reason = "rows that are there have the keys that should lead nowhere"
+            elif outcome.reason == "duplicate" and forbidden.rule != "duplicate":
+                reason = "a forbidden row was refused for another reason: its key was taken"
             else:
-                self.losses.let_in(forbidden, outcome)
-        elif outcome.reason == "unsent":
-            self.fail(f"a forbidden value of {', '.join(forbidden.columns)} cannot be sent: {outcome.words}")
-        elif outcome.reason == "duplicate" and forbidden.rule != "duplicate":
-            self.fail("a forbidden row was refused for another reason: its key was taken")
+                if outcome.reason == "unsent":
+                    columns = ", ".join(forbidden.columns)
+                    self.fail(f"a forbidden value of {columns} cannot be sent: {outcome.words}")
+                return
+        self.fail(reason)
 
-    def _leads_somewhere(
-        self, forbidden: Forbidden, reference: Reference, parents: Mapping[str, TableProof]
-    ) -> bool:
+    def _ways(self, forbidden: Forbidden) -> Iterator[Row]:
+        """The forbidden row, then others that break the same rule: with keys that may be nobody's."""
+        yield forbidden.row
+        maker = self._ready()
+        kept = {name: forbidden.row[name] for name in maker.free if name not in maker.in_keys}
+        for _ in range(_RETRIES_OF_KEYS):
+            row = maker.make(kept, keep=False)
+            if row is None:
+                return
+            broken = {name: forbidden.row[name] for name in forbidden.columns}
+            if forbidden.reference is not None:
+                broken = {name: maker.plain(name) for name in broken}
+            yield {**row, **broken}
+
+    def _leads_somewhere(self, row: Row, reference: Reference, parents: Mapping[str, TableProof]) -> bool:
         parent = parents.get(reference.parent.fullname)
-        values = [forbidden.row[name] for name in reference.columns]
+        values = [row[name] for name in reference.columns]
         return parent is not None and parent.store.holds(reference.referred, values)
 
 

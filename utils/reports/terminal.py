@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlmodel_framework.utils.findings import Finding, Severity
 from sqlmodel_framework.utils.reports.document import TargetReport
+from sqlmodel_framework.utils.reports.lint_terminal import lint_lines
 from sqlmodel_framework.utils.reports.text import (
     INDENT,
     details,
@@ -34,7 +35,6 @@ __all__ = ["as_tables", "console_of", "drawn", "terminal_width"]
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _WIDE = 120
-_WIDE_WITH_FILES = 160
 _ROOM_FOR_WORDS = 80
 _MOST_IN_A_TABLE = 500
 
@@ -53,12 +53,25 @@ def as_tables(reports: Iterable[TargetReport], *, width: int, verbose: bool = Fa
     """
     console = console_of(width)
     for report in reports:
+        if report.lint is not None:
+            _print_lint(console, report, width)
+            continue
         _print(console, headline(report), "red" if report.exit_code else "green")
         _print_lines(console, details(report, verbose=verbose))
         _print_findings(console, report.findings, width=width, verbose=verbose)
         _print_lines(console, remarks(report))
         _print_lines(console, error_lines(report))
     return drawn(console)
+
+
+def _print_lint(console: Console, report: TargetReport, width: int) -> None:
+    """As linters do it: the findings, then the summary, where the eye is when all is printed."""
+    for line in lint_lines(report.findings, width):
+        line.no_wrap, line.overflow = True, "ignore"
+        console.print(line, soft_wrap=True)
+    _print_lines(console, remarks(report))
+    _print_lines(console, error_lines(report))
+    _print(console, headline(report), "red" if report.exit_code else "green")
 
 
 def console_of(width: int) -> Console:
@@ -80,8 +93,7 @@ def _print_findings(console: Console, findings: Sequence[Finding], *, width: int
         console.file.writelines(f"{line}\n" for line in finding_lines(findings, verbose=verbose))
         return
     if findings:
-        wide = _WIDE_WITH_FILES if any(finding.file for finding in findings) else _WIDE
-        console.print(_wide_table(findings) if width >= wide else _narrow_table(findings, width))
+        console.print(_wide_table(findings) if width >= _WIDE else _narrow_table(findings, width))
     if verbose:
         _print_lines(console, _mending_lines(findings))
     _print_lines(console, _fixes(findings))
