@@ -73,9 +73,9 @@ def test_every_value_is_the_driver_s_own(
     fill(hands, kind, kind.values)
     assert str(postgres_source.schema("t").field("v").type) == kind.arrow
     by_copy = column(postgres_source)
-    # The driver has no infinite intervals, none of millions of years, and no special times in arrays.
+    # The driver has no infinite intervals, none of millions of years, and no special times in arrays and ranges.
     unreadable = kind.sql == "interval" or (
-        kind.form == "array" and any("BC" in value or "inf" in value for value in kind.values)
+        kind.form != "value" and any("BC" in value or "inf" in value for value in kind.values)
     )
     printed = "v::text" if unreadable else "v"
     with postgres_source.connection_context() as connection:
@@ -112,7 +112,10 @@ def exact(values: list[Any]) -> list[str]:
 def check_texts(hands: PostgresHands, kind: Kind, by_copy: list[Any], by_cursor: list[Any]) -> None:
     # A cast to text changes some values, such as ::1 of inet; format prints as the driver is given them.
     printed = "v::numeric" if kind.sql == "money" else "v"
-    statement = f"SELECT CASE WHEN v IS NOT NULL THEN format('%s', {printed}) END FROM t ORDER BY id"
+    # A row of NULLs alone is not NULL, though IS NOT NULL says otherwise.
+    statement = (
+        f"SELECT CASE WHEN v IS DISTINCT FROM NULL THEN format('%s', {printed}) END FROM t ORDER BY id"
+    )
     driver = [value for (value,) in hands.fetch(statement)]
     if not kind.sql.startswith("interval"):
         assert by_copy == driver
@@ -162,7 +165,7 @@ def shape(value: Any) -> Any:
 def spelled(value: Any) -> Any:
     """JSON spells timestamps with T and a whole offset, and truth in words."""
     if isinstance(value, bool):
-        return str(value).lower()
+        return str(value)[0].lower()
     return (
         re.sub(
             r"^(\d+-\d\d-\d\d)T(\S+?)(\+00:00)?$", lambda m: f"{m[1]} {m[2]}{'+00' if m[3] else ''}", value
