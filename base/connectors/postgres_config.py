@@ -24,6 +24,11 @@ _SECRETS = ("password", "sslpassword")
 _GSSENCMODES = ("disable", "prefer", "require")
 # The release that knows the parameter.
 _REQUIRE_AUTH = 160000
+# What the server takes in milliseconds is an integer of 32 bits.
+_LONGEST = 2_147_483
+_TIMEOUTS = ("statement_timeout", "lock_timeout")
+# A server that is gone without a word is noticed within two minutes; most systems take two hours.
+_KEEPALIVES = {"keepalives_idle": "60", "keepalives_interval": "10", "keepalives_count": "6"}
 
 
 class _Target(Protocol):
@@ -59,8 +64,9 @@ class PostgresConfig:
     for the thread that connects, while it connects. The environment is never changed. `KRB5CCNAME`, `KRB5_CONFIG` and
     `KRB5_CLIENT_KTNAME` count for the whole process: set them before threads start, never around a call.
 
-    `schema` is where tables without a schema are looked up. `connect_timeout` is in seconds. `parameters` are more of
-    libpq's parameters by its own names, such as `target_session_attrs` or `options`.
+    `schema` is where tables without a schema are looked up. Timeouts are in seconds: `statement_timeout` is how long one
+    statement may run, and so reading one table; `lock_timeout` how long to wait for a lock; None leaves both to the server,
+    and 0 is no limit. `parameters` are more of libpq's parameters by its own names, such as `target_session_attrs` or `options`.
     """
 
     host: str | None = None
@@ -83,6 +89,8 @@ class PostgresConfig:
     sslpassword: SecretStr | str | None = None
     schema: str = "public"
     connect_timeout: int = 10
+    statement_timeout: float | None = None
+    lock_timeout: float | None = None
     application_name: str = "datakit"
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
 
@@ -96,6 +104,18 @@ class PostgresConfig:
                 where=self.address,
                 next_step="leave the password out",
             )
+        self._refuse_settings_apart()
+        for name in _TIMEOUTS:
+            if (seconds := getattr(self, name)) is not None and not 0 <= seconds < _LONGEST:
+                raise ConfigurationError(
+                    f"{name} is no time in seconds",
+                    where=self.address,
+                    seen=str(seconds),
+                    expected=f"0 or more, and less than {_LONGEST}",
+                )
+
+    def _refuse_settings_apart(self) -> None:
+        """What only makes sense together with another field, or in it."""
         alone = [
             name for name in ("credential_cache", "keytab", "principal") if getattr(self, name) is not None
         ]
@@ -219,17 +239,23 @@ class PostgresConfig:
             parameters["gssencmode"] = self.gssencmode or "prefer"
             if psycopg2.extensions.libpq_version() >= _REQUIRE_AUTH:
                 parameters["require_auth"] = "gss"
-        own = self.resolved().parameters.get("options", "")
+        found = self.resolved().parameters
+        limits = [
+            f"-c {name}={round(getattr(self, name) * 1000)}"
+            for name in _TIMEOUTS
+            if getattr(self, name) is not None
+        ]
         parameters = {
             **parameters,
             "client_encoding": "UTF8",
+            **{name: value for name, value in _KEEPALIVES.items() if name not in found},
             **self.parameters,
-            "options": f"{own} {options}".strip(),
+            "options": " ".join(part for part in (found.get("options"), *limits, options) if part),
         }
         return {name: value for name, value in parameters.items() if value is not None}
 
 
-_OWN_FIELDS = {"use_kerberos", "credential_cache", "keytab", "principal", "schema", "parameters"}
+_OWN_FIELDS = {"use_kerberos", "credential_cache", "keytab", "principal", "schema", "parameters", *_TIMEOUTS}
 """Fields that are no parameters of libpq."""
 _PARAMETER_FIELDS = {one.name for one in fields(PostgresConfig)} - _OWN_FIELDS
 _LIBPQ_NAMES = {name for name in _PARAMETER_FIELDS if name not in _FIELDS.values()} | set(_FIELDS)

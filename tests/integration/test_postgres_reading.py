@@ -274,8 +274,7 @@ def test_an_error_in_the_middle_leaves_nothing(
 
 def test_timeouts_of_the_configuration(postgres_source: PostgresConnector, hands: PostgresHands) -> None:
     hands.run("CREATE TABLE t (id integer)")
-    options = {"options": "-c statement_timeout=100ms -c lock_timeout=50ms"}
-    hurried = PostgresConnector(replace(postgres_source.config, parameters=options))
+    hurried = PostgresConnector(replace(postgres_source.config, statement_timeout=0.1, lock_timeout=0.05))
     with pytest.raises(ExtractionError, match=r"QueryCanceled \(SQLSTATE 57014\)"):
         rows_of(hurried, "SELECT pg_sleep(600)", query=True)
     with closing(postgres_source.get_connection()) as other:

@@ -230,6 +230,14 @@ AT = "source postgresql://h/"
             "invalid gssencmode (source postgresql://h/); seen: always; expected: one of disable, prefer, require",
         ),
         (
+            {"statement_timeout": -1},
+            f"statement_timeout is no time in seconds ({AT}); seen: -1; expected: 0 or more, and less than 2147483",
+        ),
+        (
+            {"lock_timeout": float("nan")},
+            f"lock_timeout is no time in seconds ({AT}); seen: nan; expected: 0 or more, and less than 2147483",
+        ),
+        (
             {"parameters": {"user": "ann"}},
             "a parameter has a field of its own (source postgresql://h/); seen: username; next: give it by the field",
         ),
@@ -247,11 +255,32 @@ def test_kerberos_is_asked_of_libpq_and_no_password() -> None:
         "client_encoding": "UTF8",
         "connect_timeout": 10,
         "gssencmode": "prefer",
+        "keepalives_count": "6",
+        "keepalives_idle": "60",
+        "keepalives_interval": "10",
         "options": "",
         "require_auth": "gss",
     }
     config = PostgresConfig.from_url(f"postgresql://ann:{CANARY}@h/shop", use_kerberos=True)
     assert config.password is None
+
+
+def test_timeouts_go_to_the_server_in_milliseconds_above_the_user_s_options() -> None:
+    config = PostgresConfig(
+        statement_timeout=90, lock_timeout=0.25, parameters={"options": "-c lock_timeout=1h"}
+    )
+    assert config.libpq_parameters("-c TimeZone=UTC")["options"] == (
+        "-c lock_timeout=1h -c statement_timeout=90000 -c lock_timeout=250 -c TimeZone=UTC"
+    )
+    assert PostgresConfig(lock_timeout=0).libpq_parameters("")["options"] == "-c lock_timeout=0"
+
+
+def test_keepalives_of_the_service_and_the_user_count(tmp_path: Path) -> None:
+    (tmp_path / ".pg_service.conf").write_text("[shop]\nkeepalives_count=9\n", encoding="utf-8")
+    given = PostgresConfig(service="shop", parameters={"keepalives_idle": "30"}).libpq_parameters("")
+    # libpq itself takes the service's.
+    assert "keepalives_count" not in given
+    assert (given["keepalives_idle"], given["keepalives_interval"]) == ("30", "10")
 
 
 def test_a_configuration_can_be_copied_and_be_a_key() -> None:
