@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["KINDS", "OWN_TYPES", "Kind"]
+__all__ = ["KINDS", "OWN_TYPES", "Kind", "shown"]
 
 
 @dataclass(frozen=True)
@@ -186,3 +186,15 @@ KINDS = [
     _array("point", '{"(1,2)"}'),
     _array("tsvector", "{\"'a':1\"}"),
 ]  # fmt: skip
+
+
+def shown() -> str:
+    """The matrix as the page shows it: a row for each type, with the values that do not fit its Arrow type."""
+    unfit: dict[tuple[str, str], tuple[str, ...]] = {}
+    for kind in KINDS:
+        unfit[kind.sql, kind.arrow] = unfit.get((kind.sql, kind.arrow), ()) + kind.unfit
+    rows = [
+        f"| `{sql}` | `{arrow}` | {', '.join(f'`{value}`' for value in values)} |"
+        for (sql, arrow), values in unfit.items()
+    ]
+    return "\n".join(["| PostgreSQL | Arrow | Tried and does not fit |", "|---|---|---|", *rows]) + "\n"
