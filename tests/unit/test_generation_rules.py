@@ -204,6 +204,11 @@ EQUATIONS: list[list[str]] = [
     ["id = p + q"],
     ["full_name = first || ' ' || last"],
     ["due = ordered"],
+    ["total = net + vat OR total = net - vat"],
+    ["p = 3 AND total = net + vat OR p = 4 AND (total = net - vat AND line_total BETWEEN 0 AND 99)"],
+    ["NOT (p = 3) OR total = net + vat", "p IN (3, 4)", "total > 0"],
+    ["(total = net + vat OR total = 7.5) AND (r = p + q OR r = p - q)"],
+    ["total = CASE WHEN p > 100 AND q > 50 THEN net ELSE net + vat END"],
 ]
 
 
@@ -223,6 +228,19 @@ def test_equations_are_solved(checks: list[str]) -> None:
 def test_an_equation_is_not_met_by_one_value_alone() -> None:
     rows = pa.Table.from_batches(generate_rows(of_numbers("line_total = quantity * unit_price"), ROWS))
     assert len(set(rows.column("quantity").to_pylist())) > 20
+
+
+def test_each_way_to_meet_an_equation_is_taken() -> None:
+    check = "p = 3 AND total = net + vat OR p = 4 AND total = net * 2 OR p = 5"
+    rows = pa.Table.from_batches(generate_rows(of_numbers(check, "p BETWEEN 3 AND 5"), ROWS)).to_pylist()
+    assert {row["p"] for row in rows} == {3, 4, 5}
+    assert len({row["total"] for row in rows if row["p"] == 5}) > 20
+
+
+def test_equations_joined_by_or_are_taken_in_turns() -> None:
+    rows = pa.Table.from_batches(generate_rows(of_numbers("r = p + q OR r = p - q"), ROWS)).to_pylist()
+    assert sum(row["r"] == row["p"] + row["q"] for row in rows) > ROWS // 4
+    assert sum(row["r"] == row["p"] - row["q"] for row in rows) > ROWS // 10
 
 
 def test_an_equation_keeps_nulls_and_limits() -> None:

@@ -1,4 +1,7 @@
-"""Checks that are equations, `total = net + vat` or `a + b + c = 100`: one of their columns is worked out from the others."""
+"""Checks that are equations, `total = net + vat` or `a + b + c = 100`: one of their columns is worked out from the others.
+
+Of equations joined by OR, each row solves one: that of a way whose other conditions it meets.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from itertools import repeat
 from typing import Any
+from zlib import crc32
 
 import pyarrow as pa
 
@@ -21,9 +26,9 @@ __all__ = ["Equations"]
 
 _NUMBERS = ("integer", "decimal", "float")
 _SAME_SIGN = 12
-_STRINGS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
-_AND = re.compile(r"\bAND\b", re.IGNORECASE)
-_NO_EQUATION = re.compile(r"[<>!]|\b(?:OR|NOT|IS|IN|LIKE|BETWEEN|CASE|REGEXP|MATCH|GLOB)\b", re.IGNORECASE)
+_NESTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[()]|\b(?:CASE|END)\b", re.IGNORECASE)
+_JOINED = re.compile(r"\b(?:AND|OR|BETWEEN)\b", re.IGNORECASE)
+_NO_EQUATION = re.compile(r"[<>!]|\b(?:NOT|IS|IN|LIKE|BETWEEN|REGEXP|MATCH|GLOB)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -36,37 +41,82 @@ class _Equation:
     alone: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True)
+class _Way:
+    """One of the ways to meet a condition: rows for which `guard` holds, or any where it is empty, solve the equations.
+
+    Those of one column, `kind = 'sale'`, are part of both: they make rows go this way that would go none.
+    """
+
+    guard: str
+    equations: tuple[_Equation, ...]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """An equation, the column that it is solved for, and the rows that solve it; None for all."""
+
+    equation: _Equation
+    name: str
+    rows: Sequence[bool] | None
+
+
 class Equations:
     """The equations in the checks of a table. They are solved for columns that may take any value: `free`."""
 
     def __init__(self, checks: RowChecks, free: Mapping[str, ColumnContract]) -> None:
         self._checks = checks
         self._free = free
-        self._equations = [e for rule in checks.rules for e in _equations_in(checks, checks.conditions[rule])]
+        self._choices = [
+            ways for rule in checks.rules for ways in _choices_in(checks, checks.conditions[rule])
+        ]
 
     def settled(self, columns: Mapping[str, pa.Array], attempt: int) -> dict[str, pa.Array]:
         """The rows with one column of each equation worked out, where its limits let it in; null stays null.
 
         Later attempts choose other columns, and make the numbers smaller that the equations read.
         """
-        if not self._equations:
+        if not self._choices:
             return dict(columns)
         rows: dict[str, list[Any]] = {name: values.to_pylist() for name, values in columns.items()}
-        chosen = [(e, name) for e in self._equations if (name := self._chosen(e, attempt))]
-        solved = {name for _, name in chosen}
-        smaller = {name for e, _ in chosen for name in e.names if name in self._free} - solved
+        equations = [equation for ways in self._choices for way in ways for equation in way.equations]
+        solved = {name for equation in equations if (name := self._chosen(equation, attempt))}
+        smaller = {name for equation in equations for name in equation.names if name in self._free} - solved
         if attempt % _SAME_SIGN > 1:
             for name in smaller:
                 rows[name] = self._smaller(self._free[name], rows[name], 2 ** (attempt % _SAME_SIGN - 1))
+        steps = [step for ways in self._choices for step in self._steps(ways, rows, attempt)]
         # One equation may read what another one gives.
-        for _ in chosen:
-            for equation, name in chosen:
-                rows[name] = self._solved(equation, name, rows, attempt)
+        for _ in steps:
+            for step in steps:
+                rows[step.name] = self._solved(step, rows, attempt)
         changed = smaller | solved
         return {
             name: pa.array(rows[name], values.type) if name in changed else values
             for name, values in columns.items()
         }
+
+    def _steps(
+        self, ways: Sequence[_Way], rows: Mapping[str, Sequence[Any]], attempt: int
+    ) -> Iterator[_Step]:
+        taken = self._taken(ways, rows, attempt) if len(ways) > 1 else None
+        for number, way in enumerate(ways):
+            own = None if taken is None else [one == number for one in taken]
+            for equation in way.equations:
+                name = self._chosen(equation, attempt)
+                if name is not None:
+                    yield _Step(equation, name, own)
+
+    def _taken(self, ways: Sequence[_Way], rows: Mapping[str, Sequence[Any]], attempt: int) -> list[int]:
+        """The way that each row goes: one whose guard holds, if there is such, and not the same for all rows."""
+        guards = self._checks.evaluated([f"({way.guard or 1}) IS NOT FALSE" for way in ways], rows)
+        read = [rows[name] for name in sorted({n for way in ways for e in way.equations for n in e.names})]
+        taken = []
+        for held, *values in zip(guards, *read, strict=True):
+            open_ways = [number for number, holds in enumerate(held) if holds] or range(len(ways))
+            # By its values, not by its place: where a batch begins is no matter.
+            taken.append(open_ways[(crc32(repr(values).encode()) + attempt) % len(open_ways)])
+        return taken
 
     def _chosen(self, equation: _Equation, attempt: int) -> str | None:
         """Which column to solve for: one that is a side by itself first."""
@@ -88,9 +138,8 @@ class Equations:
             for new, old in zip(less, values, strict=True)
         ]
 
-    def _solved(
-        self, equation: _Equation, name: str, rows: Mapping[str, Sequence[Any]], attempt: int
-    ) -> list[Any]:
+    def _solved(self, step: _Step, rows: Mapping[str, Sequence[Any]], attempt: int) -> list[Any]:
+        equation, name = step.equation, step.name
         column, sides = self._free[name], dict(equation.alone)
         if name in sides:
             found = [value for (value,) in self._checks.evaluated([sides[name]], rows)]
@@ -101,8 +150,8 @@ class Equations:
             zero, one = (self._checks.evaluated([difference], points) for points in at)
             found = [_root(a, b) for (a,), (b,) in zip(zero, one, strict=True)]
         return [
-            old if old is None else self._accepted(column, old, new, attempt)
-            for old, new in zip(rows[name], found, strict=True)
+            self._accepted(column, old, new, attempt) if mine and old is not None else old
+            for old, new, mine in zip(rows[name], found, step.rows or repeat(True, len(found)), strict=True)
         ]
 
     def _accepted(self, column: ColumnContract, old: Any, found: Any, attempt: int) -> Any:
@@ -148,39 +197,92 @@ _OF_TEXT: dict[str, Callable[[ColumnContract, str], Any]] = {
 }
 
 
-def _equations_in(checks: RowChecks, condition: str) -> Iterator[_Equation]:
-    """The equations of which all must hold."""
+def _choices_in(checks: RowChecks, condition: str) -> Iterator[tuple[_Way, ...]]:
+    """The parts of a condition all of which must hold, each with the ways to meet it; those without an equation are left out."""
     condition = _bare(condition)
+    alternatives = _split(condition, "OR")
+    conjuncts = _split(condition, "AND")
+    if len(alternatives) > 1:
+        ways = tuple(_way(checks, one) for one in alternatives)
+        if any(len(equation.names) > 1 for way in ways for equation in way.equations):
+            yield ways
+    elif len(conjuncts) > 1:
+        for part in conjuncts:
+            yield from _choices_in(checks, part)
+    elif (equation := _equation(checks, condition)) is not None:
+        yield (_Way("", (equation,)),)
+
+
+def _way(checks: RowChecks, condition: str) -> _Way:
+    equations, guard = [], []
+    for part in _conjuncts(condition):
+        equation = _equation(checks, part, fewest=1)
+        if equation is not None:
+            equations.append(equation)
+        if equation is None or len(equation.names) == 1:
+            guard.append(f"({part})")
+    return _Way(" AND ".join(guard), tuple(equations))
+
+
+def _conjuncts(condition: str) -> Iterator[str]:
+    condition = _bare(condition)
+    parts = [condition] if len(_split(condition, "OR")) > 1 else _split(condition, "AND")
+    if len(parts) == 1:
+        yield condition
+        return
+    for part in parts:
+        yield from _conjuncts(part)
+
+
+def _equation(checks: RowChecks, condition: str, fewest: int = 2) -> _Equation | None:
+    """The equation that a condition is, if it names so many columns."""
     masked = _masked(condition)
-    starts = [0, *(found.end() for found in _AND.finditer(masked))]
-    ends = [*(found.start() for found in _AND.finditer(masked)), len(condition)]
-    parts = [condition[start:end] for start, end in zip(starts, ends, strict=True)]
-    if len(parts) > 1:
-        for part in parts:
-            yield from _equations_in(checks, part)
-        return
     sides = re.split(r"==?", masked)
-    if len(sides) != 2 or _NO_EQUATION.search(masked):
-        return
-    left, right = condition[: len(sides[0])], condition[len(condition) - len(sides[1]) :]
     names = checks.named_in(condition)
+    if (
+        len(sides) != 2
+        or len(names) < fewest
+        or _NO_EQUATION.search(masked)
+        or len(_split(condition, "OR")) > 1
+    ):
+        return None
+    left, right = condition[: len(sides[0])], condition[len(condition) - len(sides[1]) :]
     alone = []
     for one, other in ((left, right), (right, left)):
         name = next((name for name in names if _bare(one) in (name, quoted(name))), None)
-        if name is not None and checks.named_in(other) and name not in checks.named_in(other):
+        if name is not None and name not in checks.named_in(other):
             alone.append((name, other))
-    if len(names) > 1:
-        yield _Equation(left, right, names, tuple(alone))
+    return _Equation(left, right, names, tuple(alone))
+
+
+def _split(condition: str, word: str) -> list[str]:
+    """What stands between the words AND or OR, outside of brackets; the AND of BETWEEN is none."""
+    starts, ends, ranges = [0], [], 0
+    for found in _JOINED.finditer(_masked(condition)):
+        name = found[0].upper()
+        if name == "BETWEEN":
+            ranges += 1
+        elif name == "AND" and ranges:
+            ranges -= 1
+        elif name == word:
+            ends.append(found.start())
+            starts.append(found.end())
+    return [condition[start:end] for start, end in zip(starts, [*ends, len(condition)], strict=True)]
 
 
 def _masked(text: str) -> str:
-    """The text with blanks in place of strings and of what stands in brackets."""
-    found, depth = "", 0
-    for character in _STRINGS.sub(lambda match: "_" * len(match[0]), text):
-        depth -= character == ")"
-        found += character if depth <= 0 else " "
-        depth += character == "("
-    return found
+    """The text with blanks in place of what stands in brackets or between CASE and END, and a word in place of a string."""
+    found, depth, place = "", 0, 0
+    for part in _NESTED.finditer(text):
+        between = text[place : part.start()]
+        found += " " * len(between) if depth else between
+        opens, closes = part[0].upper() in ("(", "CASE"), part[0].upper() in (")", "END")
+        depth -= closes
+        shown = part[0] if opens or closes else "_" * len(part[0])
+        found += " " * len(shown) if depth else shown
+        depth += opens
+        place = part.end()
+    return found + text[place:]
 
 
 def _bare(text: str) -> str:
