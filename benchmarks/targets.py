@@ -291,10 +291,10 @@ def compare_one(target_name: str, classes: Classes, rounds: int) -> None:
                 if number:
                     samples[name].append(seconds)
     base = median(samples["create_all"])
-    for name, seconds in samples.items():
+    for name, found in samples.items():
         typer.echo(
-            f"{target_name}, one database: {name}: {median(seconds) * 1000:.2f} ms, "
-            f"{median(seconds) / base:.4f} of create_all (median of {rounds})"
+            f"{target_name}, one database: {name}: {median(found) * 1000:.2f} ms, "
+            f"{median(found) / base:.4f} of create_all (median of {rounds})"
         )
 
 
