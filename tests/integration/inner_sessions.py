@@ -34,9 +34,10 @@ KIT = """
         copy_id: int | None = Field(default=None, primary_key=True)
         film_id: int = Field(foreign_key="film.film_id")
 """
+# Plugins that these sessions do not use would take most of their time to import.
 PROJECT = """
     [tool.pytest.ini_options]
-    addopts = "-p no:randomly -p no:cacheprovider --strict-markers --strict-config -W error"
+    addopts = "-p no:randomly -p no:hypothesispytest -p no:faker -p no:cacheprovider --strict-markers --strict-config -W error"
     pythonpath = ["tests"]
     timeout = 60
 """
@@ -145,7 +146,8 @@ class InnerSessions:
         assert self.left() == []
 
     def remove(self) -> None:
-        """Remove the temporary folders."""
+        """Remove the databases that are left after a failure, and the temporary folders."""
+        self.drop_kept()
         shutil.rmtree(self.temp, ignore_errors=True)
 
 

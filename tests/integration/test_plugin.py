@@ -144,7 +144,7 @@ MARKERS = """
     def test_classes(datakit):
         assert names(datakit) == ["copy", "film"]
 
-    @pytest.mark.datakit(load_datakit("kit").tables[1:], load_datakit("other").tables)
+    @pytest.mark.datakit(load_datakit("kit").tables[:1], load_datakit("other").tables)
     def test_some_classes_of_several(datakit):
         assert names(datakit) == ["film", "shop"]
 
