@@ -10,7 +10,14 @@ from typing import Any
 
 from sqlmodel_framework.base.errors import ConfigurationError
 
-__all__ = ["CONTAINER_FIELDS", "ContainerSettings", "Run", "container_fields", "container_settings"]
+__all__ = [
+    "CONTAINER_FIELDS",
+    "ContainerSettings",
+    "Run",
+    "container_field_of_text",
+    "container_fields",
+    "container_settings",
+]
 
 
 @dataclass(frozen=True)
@@ -49,80 +56,118 @@ def container_settings(values: Mapping[str, Any]) -> ContainerSettings:
 
 
 def container_fields(where: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a target's fields that describe its container, in their types; texts of the environment are read.
+    """Those of a target's fields that describe its container, checked, in their types.
 
-    Raises ConfigurationError for a value that cannot be read. It is not shown: it may be a secret.
+    Raises ConfigurationError for a value of a wrong type. It is shown only where it cannot be a secret.
     """
-    return {
-        name: _READ[name](f"{where}, field {name}", values[name])
-        for name in CONTAINER_FIELDS
-        if values.get(name) is not None
-    }
+    found = {}
+    for name in CONTAINER_FIELDS:
+        if values.get(name) is not None:
+            one = _FIELDS[name]
+            if not one.fits(values[name]):
+                raise _wrong(f"{where}, field {name}", name, values[name], f"write {one.in_file}")
+            found[name] = one.made(values[name])
+    return found
 
 
-def _image(where: str, value: Any) -> str:
-    if not isinstance(value, str) or not value or value != "".join(value.split()):
-        raise _wrong(where, "the name of an image", 'write image = "postgres:15.8"')
-    return value
-
-
-def _environment(where: str, value: Any) -> dict[str, str]:
-    expected, step = "names and values", 'write environment = { TZ = "UTC" }, or TZ=UTC in a variable'
-    pairs = value
-    if isinstance(value, str):
-        pairs = dict(word.split("=", 1) for word in _words(where, value, step) if "=" in word)
-        if len(pairs) != len(_words(where, value, step)):
-            raise _wrong(where, expected, step)
-    texts = isinstance(pairs, Mapping) and all(
-        isinstance(name, str) and name and "=" not in name and isinstance(one, str | int)
-        for name, one in pairs.items()
-    )
-    if not texts:
-        raise _wrong(where, expected, step)
-    return {name: str(one) for name, one in pairs.items()}
-
-
-def _start_options(where: str, value: Any) -> tuple[str, ...]:
-    step = 'write start_options = ["-c", "work_mem=64MB"], or the same with blanks between in a variable'
-    words = _words(where, value, step) if isinstance(value, str) else value
-    if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
-        raise _wrong(where, "a list of texts", step)
-    return tuple(words)
-
-
-def _reuse(where: str, value: Any) -> bool:
-    if str(value).lower() not in ("true", "false"):
-        raise _wrong(where, "true or false", "write reuse = true")
-    return str(value).lower() == "true"
-
-
-def _deadline(where: str, value: Any) -> float:
+def container_field_of_text(variable: str, name: str, text: str) -> Any:
+    """The value of such a field from the text of an environment variable. Raises ConfigurationError."""
+    one = _FIELDS[name]
     try:
-        seconds = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise _wrong(where, "a number of seconds above 0", "write deadline = 60")
-    return seconds
-
-
-def _words(where: str, text: str, step: str) -> list[str]:
-    try:
-        return shlex.split(text)
+        value = one.read(text)
     except ValueError:
-        raise _wrong(where, "a text whose quotes are closed", step) from None
+        value = None
+    if value is None or not one.fits(value):
+        raise _wrong(variable, name, text, f"set {variable}={one.in_variable}")
+    return one.made(value)
 
 
-def _wrong(where: str, expected: str, next_step: str) -> ConfigurationError:
-    return ConfigurationError(
-        "a field of a container target cannot be read", where=where, expected=expected, next_step=next_step
+@dataclass(frozen=True)
+class _Field:
+    """How one field is written in a file and in a variable, and read."""
+
+    expected: str
+    in_file: str
+    in_variable: str
+    fits: Callable[[Any], bool]
+    made: Callable[[Any], Any]
+    read: Callable[[str], Any]
+    may_be_secret: bool = False
+
+
+def _is_image(value: Any) -> bool:
+    return isinstance(value, str) and bool(value) and value == "".join(value.split())
+
+
+def _is_environment(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str)
+        and name
+        and "=" not in name
+        and isinstance(one, str | int)
+        and not isinstance(one, bool)
+        for name, one in value.items()
     )
 
 
-_READ: dict[str, Callable[[str, Any], Any]] = {
-    "image": _image,
-    "environment": _environment,
-    "start_options": _start_options,
-    "reuse": _reuse,
-    "deadline": _deadline,
+def _is_list_of_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(word, str) for word in value)
+
+
+def _is_deadline(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """Raises ValueError for a quote that is not closed, and for a word without a sign of equality."""
+    return dict(word.split("=", 1) for word in shlex.split(text))
+
+
+_FIELDS = {
+    "image": _Field(
+        "the name of an image, without blanks",
+        'image = "postgres:15.8"',
+        "postgres:15.8",
+        _is_image,
+        str,
+        str,
+    ),
+    "environment": _Field(
+        "names and values",
+        'environment = { TZ = "UTC" }',
+        '"TZ=UTC LANG=C.UTF-8", with quotes inside as in a shell',
+        _is_environment,
+        lambda value: {name: str(one) for name, one in value.items()},
+        _pairs,
+        may_be_secret=True,
+    ),
+    "start_options": _Field(
+        "a list of texts",
+        'start_options = ["-c", "work_mem=64MB"]',
+        '"-c work_mem=64MB", with quotes inside as in a shell',
+        _is_list_of_texts,
+        tuple,
+        shlex.split,
+        may_be_secret=True,
+    ),
+    "reuse": _Field(
+        "true or false",
+        "reuse = true",
+        "true",
+        lambda value: isinstance(value, bool),
+        bool,
+        lambda text: {"true": True, "false": False}.get(text.lower()),
+    ),
+    "deadline": _Field("a number of seconds above 0", "deadline = 60", "60", _is_deadline, float, float),
 }
+
+
+def _wrong(where: str, name: str, value: Any, next_step: str) -> ConfigurationError:
+    one = _FIELDS[name]
+    return ConfigurationError(
+        "a field of a container target cannot be read",
+        where=where,
+        seen=repr(value)[:200] if isinstance(value, str | int | float) and not one.may_be_secret else None,
+        expected=one.expected,
+        next_step=next_step,
+    )

@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from sqlmodel_framework.base.errors import ConfigurationError
-from sqlmodel_framework.config.containers import CONTAINER_FIELDS, container_fields
+from sqlmodel_framework.config.containers import (
+    CONTAINER_FIELDS,
+    container_field_of_text,
+    container_fields,
+)
+from sqlmodel_framework.config.predefined import PREDEFINED
 
 __all__ = [
     "LintSettings",
@@ -232,9 +237,9 @@ def _label(path: Path, *names: str) -> str:
 
 
 def environment_fields(target: str, fields: Iterable[str], *, other_targets: Iterable[str]) -> dict[str, Any]:
-    """Fields of a target that `DATAKIT_<TARGET>_<FIELD>` sets; `options` as a mapping, all others as text.
+    """Fields of a target that `DATAKIT_<TARGET>_<FIELD>` sets: `options` and settings of containers in their types, others as text.
 
-    Raises ConfigurationError for an unknown field of this target, and for options that are not `name=value`.
+    Raises ConfigurationError for an unknown field of this target, an empty value, and one that cannot be read.
     """
     prefix = _prefix(target)
     longer = tuple(
@@ -251,8 +256,21 @@ def environment_fields(target: str, fields: Iterable[str], *, other_targets: Ite
                 seen=variable,
                 expected="one of " + ", ".join(names),
             )
-        values[names[variable]] = _options(variable, value) if names[variable] == "options" else value
+        values[names[variable]] = _of_text(variable, names[variable], value)
     return values
+
+
+def _of_text(variable: str, field_name: str, text: str) -> Any:
+    if field_name == "options":
+        return _options(variable, text)
+    if not text.strip() and field_name not in ("password", "environment", "start_options"):
+        # An empty host would be taken for none given, and another server for the one that is meant.
+        raise ConfigurationError(
+            "an environment variable of a target is empty",
+            seen=variable,
+            next_step=f"give it a value, or unset {variable}",
+        )
+    return container_field_of_text(variable, field_name, text) if field_name in CONTAINER_FIELDS else text
 
 
 def _options(variable: str, text: str) -> dict[str, str]:
@@ -296,7 +314,7 @@ def _spec(path: Path, name: str, value: Any) -> TargetSpec:
             seen=", ".join(unknown),
             expected="one of " + ", ".join(sorted(_SPEC_FIELDS)),
         )
-    if "type" not in fields and "url" not in fields:
+    if "type" not in fields and "url" not in fields and name not in PREDEFINED:
         raise ConfigurationError("a target has neither type nor url", where=where)
     for key in _TEXT_FIELDS:
         if key in fields and not isinstance(fields[key], str):
@@ -310,10 +328,9 @@ def _spec(path: Path, name: str, value: Any) -> TargetSpec:
 
 
 def _port(where: str, value: Any) -> int:
-    digits = isinstance(value, str) and value.isascii() and value.isdigit()
-    if isinstance(value, bool) or not (isinstance(value, int) or digits):
+    if isinstance(value, bool) or not isinstance(value, int):
         raise _wrong_type(where, "port", value, "a whole number", "write port = 5432")
-    return int(value)
+    return value
 
 
 def _option_texts(where: str, value: Any) -> dict[str, str]:

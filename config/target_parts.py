@@ -11,7 +11,7 @@ from sqlmodel_framework.base.errors import ConfigurationError
 from sqlmodel_framework.config.containers import CONTAINER_FIELDS, container_fields, container_settings
 from sqlmodel_framework.config.target_types import known_url_names, one_of, type_of_url, unused_fields
 
-__all__ = ["TARGET_FIELDS", "read_parts"]
+__all__ = ["TARGET_FIELDS", "merge_fields", "read_parts"]
 
 TARGET_FIELDS = (
     "type",
@@ -28,12 +28,39 @@ TARGET_FIELDS = (
 )
 
 
+_NEVER_EMPTY = ("type", "host", "user", "conn_method", "socket", "url")
+
+
+def merge_fields(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a target from several places, the weakest first; options one by one.
+
+    A URL takes the place of what stands below it. A host, socket or URL stands in for a container of a weaker place,
+    whose settings do not count then; the other fields do.
+    """
+    values: dict[str, Any] = {}
+    stands_in = False
+    for layer in layers:
+        if "conn_method" in layer:
+            stands_in = False
+        elif {"host", "socket", "url"} & layer.keys():
+            stands_in = stands_in or values.get("conn_method") == "container"
+        below = {} if "url" in layer else values
+        options = {**below.get("options", {}), **layer.get("options", {})}
+        values = {**below, **layer, **({"options": options} if options else {})}
+    if stands_in:
+        values = {
+            name: value for name, value in values.items() if name not in ("conn_method", *CONTAINER_FIELDS)
+        }
+    return values
+
+
 def read_parts(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a TargetConfig from fields as they were given: a URL in its parts, texts in their types.
 
     Raises ConfigurationError for a value that cannot be read, and for fields that do not fit together.
     """
     values = dict(given)
+    _refuse_empty(name, values)
     options: Mapping[str, str] = values.pop("options", {})
     if "url" in values:
         url = values.pop("url")
@@ -58,6 +85,19 @@ def read_parts(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return {**parts, "name": name, "options": options, "container": container_settings(values)}
 
 
+def _refuse_empty(name: str, values: Mapping[str, Any]) -> None:
+    """An empty text would be taken for none given, and another server for the one that is meant."""
+    never = (*_NEVER_EMPTY, *(["database"] if values.get("type", "sqlite") != "sqlite" else []))
+    empty = [key for key in never if isinstance(values.get(key), str) and not values[key].strip()]
+    if empty:
+        raise ConfigurationError(
+            "a field of a target is empty",
+            where=f"target {name}",
+            seen=", ".join(empty),
+            next_step="give it a value, or leave it out",
+        )
+
+
 def _refuse_unused(name: str, values: dict[str, Any]) -> None:
     """A field that would be ignored is a mistake: its giver expects something of it."""
     method = values["conn_method"]
@@ -79,7 +119,10 @@ def _used_by(method: str) -> str:
     if method in ("memory", "file"):
         return "for a database in a file use sqlite_file"
     if method == "container":
-        return "a container has a user, a password and, if it is reused, a database of its own"
+        return (
+            "a container has a user, a password and, with reuse, a database of its own;"
+            " for a server that runs already, name its host"
+        )
     return (
         "a private server is the target's own" if method == "private" else "images are for container targets"
     )

@@ -18,9 +18,11 @@ from pydantic import SecretStr
 
 from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError, TryAgainError
 from sqlmodel_framework.config.containers import ContainerSettings
+from sqlmodel_framework.config.predefined import DESCRIPTIONS, PREDEFINED
 from sqlmodel_framework.config.settings import environment_fields, read_configured_targets
-from sqlmodel_framework.config.target_parts import TARGET_FIELDS, read_parts
+from sqlmodel_framework.config.target_parts import TARGET_FIELDS, merge_fields, read_parts
 from sqlmodel_framework.config.target_types import STARTED, TARGET_TYPES, known_types, one_of
+from sqlmodel_framework.config.variables import environment_name, name_strange_variables
 
 __all__ = [
     "TargetConfig",
@@ -156,30 +158,9 @@ class TargetConfig:
         self.close()
 
 
-_PREDEFINED: dict[str, dict[str, str]] = {
-    "sqlite_memory": {"type": "sqlite", "conn_method": "memory"},
-    "sqlite_file": {"type": "sqlite", "conn_method": "file", "database": "datakit.db"},
-    "postgres_embedded": {"type": "postgres", "conn_method": "embedded"},
-    "postgres_local": {"type": "postgres"},
-    "postgres_container": {"type": "postgres", "conn_method": "container"},
-    "mysql_local": {"type": "mysql"},
-    "mysql_container": {"type": "mysql", "conn_method": "container"},
-}
-
-DESCRIPTIONS = {
-    "sqlite_memory": "SQLite in memory: nothing to install, gone when the process ends",
-    "sqlite_file": "SQLite in the file datakit.db, or in --database",
-    "postgres_embedded": "a private PostgreSQL for this process, from the extra 'embedded'",
-    "postgres_local": "a PostgreSQL that runs already: socket or TCP, libpq's environment counts",
-    "postgres_container": "PostgreSQL in a container of Docker or Podman, from the extra 'testing'",
-    "mysql_local": "a MySQL or MariaDB that runs already: socket or TCP",
-    "mysql_container": "MySQL in a container of Docker or Podman, from the extra 'testing'",
-}
-
-
 def list_targets() -> dict[str, str]:
     """Names of all known targets, predefined and configured, with a line about each."""
-    configured = {name: f"{spec.source}" for name, spec in read_configured_targets().items()}
+    configured = {name: spec.source for name, spec in read_configured_targets().items()}
     return {**DESCRIPTIONS, **configured}
 
 
@@ -187,10 +168,10 @@ def get_target_config(name: str, overrides: Mapping[str, Any] | None = None) -> 
     """Give a new target of that name: predefined or from pyproject.toml / datakit.toml.
 
     `DATAKIT_<TARGET>_<FIELD>` in the environment changes a field, `overrides` changes it again; options are changed one
-    by one. Raises ConfigurationError for an unknown name, field or value.
+    by one. A host, socket or URL stands in for a container: its settings do not count then. Raises ConfigurationError for an unknown name, field or value.
     """
     configured = read_configured_targets()
-    known = sorted({*_PREDEFINED, *configured})
+    known = sorted({*PREDEFINED, *configured})
     if name not in known:
         raise ConfigurationError(
             "unknown target",
@@ -199,15 +180,20 @@ def get_target_config(name: str, overrides: Mapping[str, Any] | None = None) -> 
             next_step=f"{_nearest(name, known)} targets of your own come from pyproject.toml ([tool.datakit.targets])"
             " or datakit.toml ([targets])",
         )
-    values: dict[str, Any] = dict(configured[name].fields if name in configured else _PREDEFINED[name])
-    changes = {**environment_fields(name, TARGET_FIELDS, other_targets=known), **(overrides or {})}
-    if "url" in changes or (values.get("conn_method") == "container" and {"host", "socket"} & changes.keys()):
-        # A server that somebody else started stands in for the container.
-        values = {} if "url" in changes else {"type": values["type"]}
-    if "options" in changes:
-        # Option by option: one more option must not take away a configured sslmode.
-        changes["options"] = {**values.get("options", {}), **changes["options"]}
-    return TargetConfig(**read_parts(name, {**values, **changes}))
+    name_strange_variables(known, TARGET_FIELDS)
+    changes = [environment_fields(name, TARGET_FIELDS, other_targets=known), overrides or {}]
+    fields = configured[name].fields if name in configured else {}
+    target = TargetConfig(**read_parts(name, merge_fields(PREDEFINED.get(name, {}), fields, *changes)))
+    usual = PREDEFINED.get(name, {}).get("type", target.type)
+    if target.type != usual and not any("url" in layer for layer in changes):
+        raise ConfigurationError(
+            "a target has the name of a predefined one, and another type",
+            where=f"target {name}",
+            seen=target.type,
+            expected=usual,
+            next_step="give it a name of its own",
+        )
+    return target
 
 
 def create_custom_target(
@@ -275,11 +261,6 @@ def get_development_target() -> TargetConfig:
 def get_integration_target() -> TargetConfig:
     """The target for integration tests: `postgres_container`."""
     return get_target_config("postgres_container")
-
-
-def environment_name(target: str, field_name: str) -> str:
-    """The environment variable that overrides a field of a target."""
-    return f"DATAKIT_{target}_{field_name}".upper().replace("-", "_")
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ from sqlmodel_framework.base.errors import (
     TryAgainError,
 )
 from sqlmodel_framework.config.targets import TargetConfig
+from sqlmodel_framework.config.variables import environment_name
 from sqlmodel_framework.engines.base import Capabilities, Refusal, Scratch, TargetEngine
 from sqlmodel_framework.engines.column_facts import ColumnFacts
 from sqlmodel_framework.engines.containers import start_container
@@ -114,7 +115,9 @@ class MySQLEngine(TargetEngine):
     def url(self, target: TargetConfig) -> URL:
         if not target.database:
             raise ConfigurationError(
-                "no database is named", where=target.label, next_step="name it with --database"
+                "no database is named",
+                where=target.label,
+                next_step=f"name it with --database or {environment_name(target.name, 'database')}",
             )
         password = target.password.get_secret_value() if target.password else None
         socket = {"unix_socket": target.socket} if target.socket else {}

@@ -71,22 +71,21 @@ def test_a_server_of_somebody_else_stands_in_for_the_container(
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        (
-            {"image": ""},
-            "field image); expected: the name of an image;",
-        ),
-        ({"image": f"{SECRET} x"}, "field image); expected: the name of an image;"),
-        ({"environment": f"A=1 {SECRET}"}, "field environment); expected: names and values;"),
-        ({"environment": f"A='{SECRET}"}, "field environment); expected: a text whose quotes are closed;"),
+        ({"image": ""}, "field image); seen: ''; expected: the name of an image, without blanks;"),
+        ({"image": "postgres:16 "}, "field image); seen: 'postgres:16 '; expected: the name of an image,"),
+        ({"image": [SECRET]}, "field image); expected: the name of an image, without blanks;"),
+        ({"environment": f"A={SECRET}"}, "field environment); expected: names and values;"),
         ({"environment": [SECRET]}, "field environment); expected: names and values;"),
         ({"environment": {"A=B": "x"}}, "field environment); expected: names and values;"),
         ({"environment": {"A": [SECRET]}}, "field environment); expected: names and values;"),
         ({"start_options": [5]}, "field start_options); expected: a list of texts;"),
-        ({"reuse": "perhaps"}, "field reuse); expected: true or false;"),
-        ({"deadline": "soon"}, "field deadline); expected: a number of seconds above 0;"),
-        ({"deadline": 0}, "field deadline); expected: a number of seconds above 0;"),
-        ({"deadline": True}, "field deadline); expected: a number of seconds above 0;"),
-        ({"deadline": "inf"}, "field deadline); expected: a number of seconds above 0;"),
+        ({"start_options": f"-c {SECRET}"}, "field start_options); expected: a list of texts;"),
+        ({"reuse": "true"}, "field reuse); seen: 'true'; expected: true or false; next: write reuse = true"),
+        ({"reuse": 1}, "field reuse); seen: 1; expected: true or false; next: write reuse = true"),
+        ({"deadline": "60"}, "field deadline); seen: '60'; expected: a number of seconds above 0;"),
+        ({"deadline": 0}, "field deadline); seen: 0; expected: a number of seconds above 0;"),
+        ({"deadline": True}, "field deadline); seen: True; expected: a number of seconds above 0;"),
+        ({"deadline": float("inf")}, "field deadline); seen: inf; expected: a number of seconds above 0;"),
     ],
 )
 def test_a_field_that_cannot_be_read(fields: dict[str, Any], message: str) -> None:
@@ -96,6 +95,48 @@ def test_a_field_that_cannot_be_read(fields: dict[str, Any], message: str) -> No
         f"a field of a container target cannot be read (target custom, {message}"
     )
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "message"),
+    [
+        ("REUSE", "1", "seen: '1'; expected: true or false; next: set {}=true"),
+        ("DEADLINE", "soon", "seen: 'soon'; expected: a number of seconds above 0; next: set {}=60"),
+        ("IMAGE", "postgres:16 ", "seen: 'postgres:16 '; expected: the name of an image, without blanks;"),
+        (
+            "ENVIRONMENT",
+            f"A=1 {SECRET}",
+            'expected: names and values; next: set {}="TZ=UTC LANG=C.UTF-8", with',
+        ),
+        ("ENVIRONMENT", f"A='{SECRET}", "expected: names and values;"),
+        (
+            "START_OPTIONS",
+            f"'{SECRET}",
+            'expected: a list of texts; next: set {}="-c work_mem=64MB", with quotes',
+        ),
+    ],
+)
+def test_a_variable_that_cannot_be_read_is_named(
+    field: str, text: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variable = f"DATAKIT_POSTGRES_CONTAINER_{field}"
+    monkeypatch.setenv(variable, text)
+    with pytest.raises(ConfigurationError) as caught:
+        get_target_config("postgres_container")
+    start = f"a field of a container target cannot be read ({variable}); {message}".replace("{}", variable)
+    assert str(caught.value).startswith(start)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "field", ['reuse = "true"', 'deadline = "60"', 'port = "5433"', 'start_options = "-c x=1"']
+)
+def test_a_text_in_a_file_is_not_taken_for_another_type(field: str, tmp_path: Path) -> None:
+    (tmp_path / "datakit.toml").write_text(f"[targets.postgres_container]\n{field}\n")
+    with pytest.raises(
+        ConfigurationError, match=f"section \\[targets.postgres_container\\], field {field.partition(' ')[0]}"
+    ):
+        get_target_config("postgres_container")
 
 
 @pytest.mark.parametrize(

@@ -374,7 +374,7 @@ def test_sections_of_other_tools_are_none_of_ours(tmp_path: Path) -> None:
 
 def test_whole_numbers_in_a_file_are_taken(tmp_path: Path) -> None:
     (tmp_path / "datakit.toml").write_text(
-        '[targets.a]\ntype = "postgres"\nport = "6432"\noptions = { connect_timeout = 5 }\n'
+        '[targets.a]\ntype = "postgres"\nport = 6432\noptions = { connect_timeout = 5 }\n'
     )
     target = get_target_config("a")
     assert (target.port, target.options) == (6432, {"connect_timeout": "5"})
