@@ -17,10 +17,10 @@ from sqlmodel_framework.base.connectors.base import TableDescription
 from sqlmodel_framework.base.connectors.postgres_catalog import keys_of, storage_of, tables_of
 from sqlmodel_framework.base.connectors.postgres_check import ConnectionCheck, check_connection
 from sqlmodel_framework.base.connectors.postgres_config import PostgresConfig
-from sqlmodel_framework.base.connectors.postgres_decode import Decoded
+from sqlmodel_framework.base.connectors.postgres_copy import read_copies
 from sqlmodel_framework.base.connectors.postgres_errors import driver_error_of, raise_refusal
 from sqlmodel_framework.base.connectors.postgres_parallel import read_in_processes
-from sqlmodel_framework.base.connectors.postgres_reading import Reading, bound, delivered, read_pieces
+from sqlmodel_framework.base.connectors.postgres_reading import Reading, bound, delivered
 from sqlmodel_framework.base.connectors.postgres_session import (
     DRIVER_SESSION,
     REFUSED,
@@ -28,7 +28,7 @@ from sqlmodel_framework.base.connectors.postgres_session import (
     reading_session,
 )
 from sqlmodel_framework.base.connectors.postgres_split import page_ranges, value_ranges
-from sqlmodel_framework.base.connectors.postgres_types import OnUnrepresentable, SourceColumn
+from sqlmodel_framework.base.connectors.postgres_types import OnUnrepresentable
 from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, ExtractionError
 
 if TYPE_CHECKING:
@@ -169,8 +169,14 @@ class PostgresConnector:
             pieces = [""]
             if parallel > 1:
                 pieces = self._pieces(connection, reading, None if query else table, parallel, split_by)
-            blocks = self._blocks(connection, reading, described, pieces, min(parallel, len(pieces)))
-            yield from delivered(blocks, reading.decoder(described).schema, on_reject, reading.where)
+            statements = reading.copies(connection, described, pieces)
+            decoder = reading.decoder(described)
+            if len(statements) == 1:
+                blocks = read_copies(connection, statements, decoder)
+            else:
+                processes = min(parallel, len(statements))
+                blocks = read_in_processes(connection, self.config, statements, decoder, processes)
+            yield from delivered(blocks, decoder.schema, on_reject, reading.where)
 
     def count(
         self,
@@ -241,19 +247,6 @@ class PostgresConnector:
         if len(pieces) == 1:
             _log.info("%s: read by one connection: it is small, or only split_by can part it", reading.where)
         return pieces
-
-    def _blocks(
-        self,
-        connection: PsycopgConnection,
-        reading: Reading,
-        described: Sequence[SourceColumn],
-        pieces: Sequence[str],
-        processes: int,
-    ) -> Generator[Decoded, None, None]:
-        if processes == 1:
-            return read_pieces(connection, reading, described, pieces)
-        schema = reading.decoder(described).schema
-        return read_in_processes(connection, self.config, reading, schema, pieces, processes)
 
     def _refuse_options(
         self,

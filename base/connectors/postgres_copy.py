@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from queue import Empty, Queue
@@ -17,29 +17,39 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg2
 
-from sqlmodel_framework.base.connectors.postgres_decode import Decoded, Decoder
-
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PsycopgConnection  # noqa: N812 - the driver's class is lower case
 
-__all__ = ["read_copy"]
+    from sqlmodel_framework.base.connectors.postgres_decode import Decoded, Decoder
+
+__all__ = ["copy_blocks", "read_copies"]
 
 # Small enough for many processes, large enough that parsing costs what it costs for larger ones.
 _BLOCK_BYTES = 1 << 20
 _BLOCKS_WAITING = 2
+_DECODING_THREADS = 2
 
 
-def read_copy(
-    connection: PsycopgConnection, statement: str, decoder: Decoder, decoders: int = 2
+def copy_blocks(connection: PsycopgConnection, statement: str, take: Callable[[memoryview], None]) -> None:
+    """Run a COPY statement and call `take` with blocks of about 1 MB of whole rows, each valid during the call.
+
+    What `take` raises ends the COPY. Raises psycopg2's error where the server does.
+    """
+    rows = io.BufferedWriter(_Blocks(take), _BLOCK_BYTES)
+    with connection.cursor() as cursor:
+        cursor.copy_expert(statement, rows)
+    rows.flush()
+
+
+def read_copies(
+    connection: PsycopgConnection, statements: Sequence[str], decoder: Decoder
 ) -> Generator[Decoded, None, None]:
-    """The rows that a COPY statement sends, in its order, in blocks of about 1 MB; nothing for no rows.
-
-    So many threads as `decoders` says decode.
+    """The rows that COPY statements send, one statement after the other, in blocks; nothing for no rows.
 
     A consumer that stops early ends the server's work too. Raises ExtractionError for a value that does not fit, and
-    psycopg2's error where the server ends the COPY; the rows given until then are not all rows.
+    psycopg2's error where the server ends a COPY; the rows given until then are not all rows.
     """
-    copy = _Copy(connection, statement, decoder, decoders)
+    copy = _Copy(connection, statements, decoder)
     copy.start()
     try:
         while (decoded := copy.next_block()) is not None:
@@ -53,34 +63,30 @@ class _StoppedEarlyError(Exception):
 
 
 class _Copy(threading.Thread):
-    """Runs a COPY; few blocks wait to be decoded or taken at a time."""
+    """Runs COPYs; few blocks wait to be decoded or taken at a time."""
 
-    def __init__(
-        self, connection: PsycopgConnection, statement: str, decoder: Decoder, decoders: int
-    ) -> None:
+    def __init__(self, connection: PsycopgConnection, statements: Sequence[str], decoder: Decoder) -> None:
         super().__init__(name="datakit-copy", daemon=True)
         self._connection = connection
-        self._statement = statement
+        self._statements = statements
         self._decoder = decoder
-        self._threads = ThreadPoolExecutor(decoders, thread_name_prefix="datakit-decode")
+        self._threads = ThreadPoolExecutor(_DECODING_THREADS, thread_name_prefix="datakit-decode")
         self._stopped = self._ended = False
         self._blocks: Queue[Future[Decoded] | BaseException | None] = Queue(maxsize=_BLOCKS_WAITING)
 
     def run(self) -> None:
         end: BaseException | None = None
-        rows = io.BufferedWriter(_Blocks(self._hand_over), _BLOCK_BYTES)
         try:
-            with self._connection.cursor() as cursor:
-                cursor.copy_expert(self._statement, rows)
-            rows.flush()
+            for statement in self._statements:
+                copy_blocks(self._connection, statement, self._hand_over)
         except BaseException as exc:  # noqa: BLE001 - handed to the reading thread
             end = exc
         if not self._stopped:
             self._blocks.put(end)
 
-    def _hand_over(self, block: bytes) -> None:
+    def _hand_over(self, rows: memoryview) -> None:
         if not self._stopped:
-            self._blocks.put(self._threads.submit(self._decoder.decode, block))
+            self._blocks.put(self._threads.submit(self._decoder.decode, bytes(rows)))
         if self._stopped:
             raise _StoppedEarlyError
 
@@ -111,7 +117,7 @@ class _Copy(threading.Thread):
 class _Blocks(io.RawIOBase):
     """The raw end of the buffered writer: whole rows, as many as fit into its buffer, or one that does not."""
 
-    def __init__(self, take: Any) -> None:
+    def __init__(self, take: Callable[[memoryview], None]) -> None:
         self._take = take
         self._failed = False
 
@@ -123,7 +129,7 @@ class _Blocks(io.RawIOBase):
         # The buffer is flushed once more when it is collected, whatever ended the writing.
         if size and not self._failed:
             try:
-                self._take(bytes(rows))
+                self._take(rows)
             except BaseException:
                 self._failed = True
                 raise

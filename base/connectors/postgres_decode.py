@@ -36,19 +36,22 @@ class Decoded:
 
 
 class Decoder:
-    """Parses blocks of whole rows into batches of at most `batch_size` rows; threads may share one."""
+    """Parses blocks of whole rows into batches of at most `batch_size` rows; threads may share one.
+
+    `where` says in messages what is being read.
+    """
 
     def __init__(self, columns: Sequence[SourceColumn], batch_size: int, where: str) -> None:
         import pyarrow as pa
 
         self._columns = columns
         self._batch_size = batch_size
-        self._where = where
+        self.where = where
         self._names = [str(position) for position in range(len(columns))]
         self._options = self._convert(column.parsed for column in columns)
         self.schema = pa.schema([column.field for column in columns])
 
-    def decode(self, block: bytes) -> Decoded:
+    def decode(self, block: bytes | pa.Buffer) -> Decoded:
         """The rows of a block. Raises ExtractionError for a value that does not fit and whose column's policy is `fail`."""
         import pyarrow as pa
 
@@ -69,7 +72,7 @@ class Decoder:
             false_values=["f"],
         )
 
-    def _parsed(self, block: bytes, options: Any) -> pa.Table:
+    def _parsed(self, block: bytes | pa.Buffer, options: Any) -> pa.Table:
         import pyarrow as pa
         from pyarrow import csv
 
@@ -93,7 +96,7 @@ class Decoder:
         batches: list[pa.RecordBatch] = finished.to_batches(max_chunksize=self._batch_size)
         return batches
 
-    def _decode_slowly(self, block: bytes) -> Decoded:
+    def _decode_slowly(self, block: bytes | pa.Buffer) -> Decoded:
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -101,7 +104,7 @@ class Decoder:
             texts = self._parsed(block, self._convert([pa.string()] * len(self._columns)))
         except pa.ArrowInvalid:
             # Arrow's message quotes the row.
-            raise ExtractionError("a row cannot be read", where=self._where) from None
+            raise ExtractionError("a row cannot be read", where=self.where) from None
         unfit = {
             position: bad
             for position, column in enumerate(self._columns)
@@ -139,7 +142,7 @@ class Decoder:
         try:
             return self._finished(self._parsed(block.getvalue(), self._options))
         except pa.ArrowInvalid:
-            raise ExtractionError("a row cannot be read", where=self._where) from None
+            raise ExtractionError("a row cannot be read", where=self.where) from None
 
     def _rejected(
         self, texts: pa.Table, rejected: dict[int, pa.ChunkedArray], out: pa.ChunkedArray
@@ -159,7 +162,7 @@ class Decoder:
     def _refusal(self, column: SourceColumn) -> ExtractionError:
         return ExtractionError(
             "a value does not fit its Arrow type",
-            where=f"{self._where}, column {column.name}",
+            where=f"{self.where}, column {column.name}",
             expected=str(column.given),
             next_step="choose null, string or reject with on_unrepresentable, or correct the value",
         )

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 from psycopg2 import sql
 
-from sqlmodel_framework.base.connectors.postgres_copy import read_copy
 from sqlmodel_framework.base.connectors.postgres_decode import Decoded, Decoder
 from sqlmodel_framework.base.connectors.postgres_types import (
     OnUnrepresentable,
@@ -26,14 +25,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from psycopg2.extensions import connection as PsycopgConnection  # noqa: N812 - the driver's class is lower case
 
-__all__ = ["Reading", "bound", "delivered", "read_pieces"]
+__all__ = ["Reading", "bound", "delivered"]
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What to read, in plain values, so that another process can be told.
+    """What to read.
 
     `source` is what stands after FROM and `condition` what stands after WHERE, both as SQL text with the values in
     place; an empty condition is none. `where` says in messages what is being read. `columns` None means all of them.
@@ -64,10 +63,15 @@ class Reading:
         """What makes batches of these columns."""
         return Decoder(columns, self.batch_size, self.where)
 
-    def copy(self, connection: PsycopgConnection, columns: Sequence[SourceColumn], piece: str) -> str:
-        """The COPY statement of these columns, for the rows of a piece; an empty piece is all rows."""
-        conditions = [f"({condition}\n)" for condition in (self.condition, piece) if condition]
+    def copies(
+        self, connection: PsycopgConnection, columns: Sequence[SourceColumn], pieces: Sequence[str]
+    ) -> list[str]:
+        """A COPY statement of these columns for the rows of each piece; an empty piece is all rows."""
         selected = sql.SQL(", ").join(column.printed for column in columns).as_string(connection)
+        return [self._copy(selected, piece) for piece in pieces]
+
+    def _copy(self, selected: str, piece: str) -> str:
+        conditions = [f"({condition}\n)" for condition in (self.condition, piece) if condition]
         filtered = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         return f"COPY (SELECT {selected} FROM {self.source}{filtered}) TO STDOUT (FORMAT csv)"  # noqa: S608 - as asked for
 
@@ -90,22 +94,6 @@ def bound(connection: PsycopgConnection, text: str, parameters: Mapping[str, Any
             seen="parameters " + ", ".join(sorted(map(str, parameters))),
             expected="a value the driver knows for each %(name)s; a percent sign itself is %%",
         ) from None
-
-
-def read_pieces(
-    connection: PsycopgConnection,
-    reading: Reading,
-    columns: Sequence[SourceColumn],
-    pieces: Sequence[str],
-    decoders: int = 2,
-) -> Generator[Decoded, None, None]:
-    """The rows of the pieces, one after the other, over one connection."""
-    decoder = reading.decoder(columns)
-    for piece in pieces:
-        with closing(
-            read_copy(connection, reading.copy(connection, columns, piece), decoder, decoders)
-        ) as blocks:
-            yield from blocks
 
 
 def delivered(
