@@ -48,19 +48,43 @@ def create_private_database(target: TargetConfig) -> None:
     folder = _server_folder()
     name = f"datakit_{uuid4().hex[:12]}"
     _administer(folder, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    target.on_close(
-        lambda: _administer(
-            folder, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-        )
-    )
+    target.on_close(lambda: _drop_database(folder, name))
     target.socket, target.user, target.database = folder, "postgres", name
+
+
+def _drop_database(folder: str, name: str) -> None:
+    """Drop a database; that of a server that somebody killed is gone with it."""
+    try:
+        _administer(folder, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    except psycopg2.OperationalError:
+        if _is_running(folder):
+            raise
+
+
+def _is_running(folder: str) -> bool:
+    with _lock:
+        return _lives(_server) and str(_server.get_postmaster_info().socket_dir) == folder
+
+
+def _lives(server: Any) -> bool:
+    """Whether the server runs; the wheel takes one that was killed, and that nobody has waited for, for running."""
+    from psutil import STATUS_ZOMBIE, NoSuchProcess  # type: ignore[import-untyped]
+
+    process = server.get_postmaster_info().process if server is not None else None
+    try:
+        return process is not None and process.is_running() and process.status() != STATUS_ZOMBIE
+    except NoSuchProcess:
+        return False
 
 
 def _server_folder() -> str:
     """The folder of the running server's socket. One that somebody killed is started anew, without its databases."""
     global _server
     with _lock:
-        if _server is None or not _server.get_postmaster_info().is_running():
+        if not _lives(_server):
+            if _server is not None:
+                # There is nothing of it left to be stopped; the wheel would say so at length.
+                atexit.unregister(_server._cleanup)  # noqa: SLF001
             _server = _start()
         return str(_server.get_postmaster_info().socket_dir)
 

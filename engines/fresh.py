@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from sqlalchemy import CompoundSelect, Connection, Table, literal, select, union_all
 
 from sqlmodel_framework._version import __version__
+from sqlmodel_framework.base.errors import TryAgainError
 from sqlmodel_framework.config.containers import ContainerSettings
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.container_labels import checkout
@@ -35,6 +36,7 @@ __all__ = [
     "Names",
     "Template",
     "TemplateDatabases",
+    "connection_lost",
     "run_of",
     "worker_of",
 ]
@@ -85,6 +87,15 @@ class Names:
     def apart(self) -> Names:
         """Names for one more kind of databases of the same process."""
         return replace(self, worker=f"{self.worker}n{next(self._numbers)}", _numbers=count(1))
+
+
+def connection_lost(where: str) -> TryAgainError:
+    """What is raised where the connection is gone whose locks say that a worker lives."""
+    return TryAgainError(
+        "the connection that makes databases for tests was ended",
+        where=where,
+        next_step="try again: a new one is made",
+    )
 
 
 def run_of(name: str) -> str:

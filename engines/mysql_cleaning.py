@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from sqlalchemy import delete, text
+from sqlalchemy import Connection, delete, text
 from sqlalchemy.exc import DBAPIError
 
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.fresh import Changes, Cleaner, Template
 from sqlmodel_framework.engines.live import open_target
 
-__all__ = ["MySQLCleaner"]
+__all__ = ["MySQLCleaner", "end_sessions"]
 
-_OTHERS = text(
-    "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+_SESSIONS = text(
+    "SELECT id FROM information_schema.processlist WHERE db = :database AND id <> CONNECTION_ID()"
 )
 _STRUCTURE = tuple(
     text(f"SELECT {columns} FROM information_schema.{view} WHERE {schema} = DATABASE() ORDER BY {columns}")  # noqa: S608
@@ -59,9 +59,7 @@ class MySQLCleaner(Cleaner):
         self._structure = self._read_structure()
 
     def changes(self) -> Changes:
-        for session in self._connection.execute(_OTHERS).scalars().all():
-            with suppress(DBAPIError):  # it has ended by itself
-                self._connection.exec_driver_sql(f"KILL {int(session)}")
+        end_sessions(self._connection, str(self.target.database))
         if self._read_structure() != self._structure:
             return Changes(structure=True)
         counted = tuple(self._connection.execute(_COUNTERS).scalars())
@@ -82,3 +80,10 @@ class MySQLCleaner(Cleaner):
 
     def _read_structure(self) -> Sequence[object]:
         return [self._connection.execute(query).all() for query in _STRUCTURE]
+
+
+def end_sessions(connection: Connection, database: str) -> None:
+    """End all other sessions of a database: its tables cannot be dropped while one of them is in a transaction."""
+    for session in connection.execute(_SESSIONS, {"database": database}).scalars().all():
+        with suppress(DBAPIError):  # it has ended by itself
+            connection.exec_driver_sql(f"KILL {int(session)}")

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from sqlmodel_framework.base.errors import DeploymentError, TryAgainError
@@ -22,9 +22,10 @@ from sqlmodel_framework.engines.fresh import (
     Names,
     Template,
     TemplateDatabases,
+    connection_lost,
     worker_of,
 )
-from sqlmodel_framework.engines.mysql_cleaning import MySQLCleaner
+from sqlmodel_framework.engines.mysql_cleaning import MySQLCleaner, end_sessions
 from sqlmodel_framework.engines.mysql_shadow import error_number, release_lock, take_lock
 from sqlmodel_framework.engines.owned import disown, own
 
@@ -53,7 +54,7 @@ class MySQLDatabases(TemplateDatabases):
         super().__init__(server, template, names)
         self._open: set[str] = set()
         self._kept: list[str] = []
-        self._connection = server.sql.connect().execution_options(isolation_level="AUTOCOMMIT")
+        self._own_connection = server.sql.connect().execution_options(isolation_level="AUTOCOMMIT")
         try:
             take_lock(self._connection, self.names.of_worker)
             self._watch()
@@ -95,6 +96,8 @@ class MySQLDatabases(TemplateDatabases):
     def drop(self, target: TargetConfig) -> None:
         if self.is_ours:
             if self.template.schemas:
+                for name in (str(target.database), *self.template.schemas):
+                    end_sessions(self._connection, name)
                 target.close()  # with the databases of its schemas
             else:
                 self.end(target)
@@ -114,8 +117,11 @@ class MySQLDatabases(TemplateDatabases):
     def close(self) -> None:
         if not self.is_ours:
             return
+        connection = self._own_connection
         try:
             with self.server.engine.errors(self.server.target, "drop test databases"):
+                if connection.invalidated:
+                    connection.rollback()  # it connects again
                 for name in sorted(self._open):
                     self._drop(name)
                 self._unlock_schemas()
@@ -123,13 +129,21 @@ class MySQLDatabases(TemplateDatabases):
             disown(self.names.of_worker)
         finally:
             # Its locks go with it.
-            self._connection.invalidate()
-            self._connection.close()
+            connection.invalidate()
+            connection.close()
+
+    @property
+    def _connection(self) -> Connection:
+        """The connection that holds the locks. Raises TryAgainError where a test has ended it."""
+        if self._own_connection.invalidated:
+            raise connection_lost(self.server.target.label)
+        return self._own_connection
 
     def _quoted(self, name: str) -> str:
         return str(self._connection.dialect.identifier_preparer.quote_identifier(name))
 
     def _drop(self, name: str) -> None:
+        end_sessions(self._connection, name)
         self._connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {self._quoted(name)}")
         self._open.discard(name)
 

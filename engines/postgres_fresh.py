@@ -25,6 +25,7 @@ from sqlmodel_framework.engines.fresh import (
     Names,
     Template,
     TemplateDatabases,
+    connection_lost,
     run_of,
 )
 from sqlmodel_framework.engines.owned import disown, own
@@ -73,6 +74,8 @@ class PostgresDatabases(TemplateDatabases):
             raise
 
     def make(self) -> TargetConfig:
+        if self._connection.invalidated:
+            raise connection_lost(self.server.target.label)
         ahead, self._next = self._next, None
         name = (ahead or self._beside.submit(self._clone)).result()
         self._made += 1
@@ -102,6 +105,8 @@ class PostgresDatabases(TemplateDatabases):
         self._beside.shutdown(wait=True, cancel_futures=True)
         try:
             with self.server.engine.errors(self.server.target, "drop test databases"):
+                if self._connection.invalidated:
+                    self._connection.rollback()  # it connects again
                 self._leave()
         finally:
             self._connection.close()

@@ -89,14 +89,18 @@ class InnerSessions:
         """A datakit of one module."""
         self.write(f"{name}/tables.py", source)
 
-    def run(self, source: str, *arguments: str) -> pytest.RunResult:
+    def run(self, source: str, *arguments: str, seconds: float = 120) -> pytest.RunResult:
         """Run these tests in the project, by pytest with warnings as errors."""
-        self.write("tests/test_inner.py", PRELUDE + textwrap.dedent(source))
-        return self.again(*arguments)
+        self.tests(source)
+        return self.again(*arguments, seconds=seconds)
 
-    def again(self, *arguments: str) -> pytest.RunResult:
+    def tests(self, source: str, project: Path | None = None) -> Path:
+        """The test file of a project."""
+        return write((project or self.project) / "tests/test_inner.py", PRELUDE + textwrap.dedent(source))
+
+    def again(self, *arguments: str, seconds: float = 120) -> pytest.RunResult:
         """Run the tests that are there."""
-        return self.pytester.runpytest_subprocess(*arguments, "tests", timeout=120)
+        return self.pytester.runpytest_subprocess(*arguments, "tests", timeout=seconds)
 
     def start(self, *arguments: str, cwd: Path | None = None) -> subprocess.Popen[bytes]:
         """The same without waiting, in a process group of its own."""

@@ -150,7 +150,10 @@ class FreshDatabases:
             isolation = self.isolation
             source = self._open_source()
             target = source.make() if isolation == "database" else self._cleaned(source)
-            return FreshDatabase(self.tables, target, isolation)
+            database = FreshDatabase(self.tables, target, isolation)
+            # It may have been made before its server was killed.
+            database.engine.connect().close()
+            return database
 
     def _cleaned(self, source: TemplateDatabases) -> TargetConfig:
         """The worker's own database as new: what the last test left in it goes, or the database goes."""

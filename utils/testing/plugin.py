@@ -33,6 +33,7 @@ _TARGET = "_datakit_target_name"
 _RUN = pytest.StashKey[str]()
 _SESSION = pytest.StashKey["DatakitSession"]()
 _WAYS = pytest.StashKey[dict[str, str]]()
+_LEFT = pytest.StashKey[list[str]]()
 _IN_USE = pytest.StashKey[list[tuple["FreshDatabases", "FreshDatabase"]]]()
 
 
@@ -74,8 +75,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", _MARKER)
-
-    config.stash[_WAYS] = {}
+    config.stash[_WAYS], config.stash[_LEFT] = {}, []
     config.stash[_RUN] = getattr(config, "workerinput", {}).get("datakit_run") or token_hex(4)
 
 
@@ -126,8 +126,10 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Hear from a worker which targets it used."""
-    node.config.stash[_WAYS].update(getattr(node, "workeroutput", {}).get("datakit_ways", {}))
+    """Hear from a worker which targets it used, and what it could not remove."""
+    told = getattr(node, "workeroutput", {})
+    node.config.stash[_WAYS].update(told.get("datakit_ways", {}))
+    node.config.stash[_LEFT].extend(told.get("datakit_left", []))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -135,15 +137,21 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if getattr(config.option, "numprocesses", None):
         for line in _lines(config):
             terminalreporter.write_line(line)
+    for line in config.stash[_LEFT]:
+        terminalreporter.write_line(f"datakit: not everything could be removed: {line}", red=True)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Drop the databases, and end the servers."""
     config = session.config
+    if _SESSION in config.stash:
+        try:
+            config.stash[_SESSION].close()
+        except Exception as exc:  # noqa: BLE001 - a driver may raise anything; the report of the tests is to be printed
+            config.stash[_LEFT].append(str(exc))
     if hasattr(config, "workeroutput"):
         config.workeroutput["datakit_ways"] = config.stash[_WAYS]
-    if _SESSION in config.stash:
-        config.stash[_SESSION].close()
+        config.workeroutput["datakit_left"] = config.stash[_LEFT]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -172,7 +180,12 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
 @pytest.fixture
 def _datakit_target_name(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+    """The target of this run of the test; pytest makes one run alone of a method of `unittest.TestCase`."""
+    if hasattr(request, "param"):
+        return str(request.param)
+    from sqlmodel_framework.utils.testing.session import only_target_of
+
+    return only_target_of(request.config, request.node.get_closest_marker("datakit"))
 
 
 @pytest.fixture

@@ -19,7 +19,16 @@ from sqlmodel_framework.engines.fresh import Isolation, Names
 from sqlmodel_framework.utils.testing.databases import FreshDatabases, KitLike, unknown_isolation
 from sqlmodel_framework.utils.testing.servers import Servers
 
-__all__ = ["DatakitSession", "Wishes", "kits_of", "read_marker", "targets_of", "wanted_targets", "ways_of"]
+__all__ = [
+    "DatakitSession",
+    "Wishes",
+    "kits_of",
+    "only_target_of",
+    "read_marker",
+    "targets_of",
+    "wanted_targets",
+    "ways_of",
+]
 
 
 class DatakitSession:
@@ -124,6 +133,24 @@ def targets_of(config: pytest.Config, named: Iterable[str] | None) -> list[str]:
     if named is None:
         return wanted or _known(config.getini("datakit_targets"))
     return [name for name in _known(named) if wanted is None or name in wanted]
+
+
+def only_target_of(config: pytest.Config, marker: pytest.Mark | None) -> str:
+    """The target of a test that pytest did not repeat for each one. Raises ConfigurationError where there are several.
+
+    Skips the test where the command line wants other targets.
+    """
+    names = targets_of(config, read_marker(marker).targets)
+    if not names:
+        pytest.skip(f"--datakit-targets names {', '.join(wanted_targets(config) or ())}")
+    if len(names) > 1:
+        raise ConfigurationError(
+            "this test runs once, and has several targets",
+            seen=", ".join(names),
+            expected="one target for methods of unittest.TestCase, and for fixtures that the test does not name itself",
+            next_step='name it, @pytest.mark.datakit(…, targets=["sqlite_memory"]), or take the fixture as an argument',
+        )
+    return names[0]
 
 
 def _known(names: Iterable[str]) -> list[str]:
