@@ -18,6 +18,7 @@ import psycopg2
 from psycopg2 import sql
 
 from sqlmodel_framework.base.errors import DeploymentError, MissingExtraError
+from sqlmodel_framework.engines.libpq_isolation import without_environment
 from sqlmodel_framework.engines.owned import disown, own
 
 if TYPE_CHECKING:
@@ -57,13 +58,10 @@ def _drop_database(folder: str, name: str) -> None:
     try:
         _administer(folder, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
     except psycopg2.OperationalError:
-        if _is_running(folder):
-            raise
-
-
-def _is_running(folder: str) -> bool:
-    with _lock:
-        return _lives(_server) and str(_server.get_postmaster_info().socket_dir) == folder
+        with _lock:
+            if _lives(_server) and str(_server.get_postmaster_info().socket_dir) == folder:
+                raise
+            _let_go()
 
 
 def _lives(server: Any) -> bool:
@@ -82,11 +80,15 @@ def _server_folder() -> str:
     global _server
     with _lock:
         if not _lives(_server):
-            if _server is not None:
-                # There is nothing of it left to be stopped; the wheel would say so at length.
-                atexit.unregister(_server._cleanup)  # noqa: SLF001
+            _let_go()
             _server = _start()
         return str(_server.get_postmaster_info().socket_dir)
+
+
+def _let_go() -> None:
+    """Of a server that was killed nothing is left to be stopped; the wheel would say so at length."""
+    if _server is not None and not _lives(_server):
+        atexit.unregister(_server._cleanup)  # noqa: SLF001
 
 
 def _start() -> Any:
@@ -148,7 +150,7 @@ def _new_server(home: Path) -> Any:
 
 
 def _administer(folder: str, statement: sql.Composable) -> None:
-    connection = psycopg2.connect(host=folder, user="postgres", dbname="postgres")
+    connection = psycopg2.connect(host=folder, user="postgres", dbname="postgres", **without_environment())
     try:
         connection.autocommit = True
         with connection.cursor() as cursor:
