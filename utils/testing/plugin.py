@@ -223,7 +223,13 @@ def datakit(request: pytest.FixtureRequest, datakit_factory: Callable[..., Fresh
     marker = request.node.get_closest_marker("datakit")
     if marker is None:
         pytest.fail('no marker says which datakit: @pytest.mark.datakit("../my-datakit")', pytrace=False)
-    return datakit_factory(*marker.args)
+    from sqlmodel_framework.base.errors import DatakitError
+
+    try:
+        return datakit_factory(*marker.args)
+    except DatakitError as exc:
+        # Its words say what is wrong; the way through the plugin does not.
+        pytest.fail(f"{type(exc).__name__}: {exc}", pytrace=False)
 
 
 @pytest.fixture
