@@ -103,9 +103,14 @@ class CheckRule:
     columns: tuple[str, ...]
 
     @property
+    def text(self) -> str:
+        """The condition as it was written, or as SQLAlchemy writes it without a database."""
+        return self.condition.text if isinstance(self.condition, TextClause) else str(self.condition)
+
+    @property
     def label(self) -> str:
         """The name of the check; its condition where it has none."""
-        return self.name or str(self.condition)
+        return self.name or self.text
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,7 @@ def contract_of(table: TableLike) -> Contract:
         primary_key=tuple(column.name for column in own.primary_key.columns),
         unique_keys=tuple(sorted(_unique_keys(own))),
         foreign_keys=tuple(sorted(_foreign_keys(own), key=lambda key: (key.columns, key.table))),
-        checks=tuple(sorted(_checks(own), key=lambda check: (check.name or "", str(check.condition)))),
+        checks=tuple(sorted(_checks(own), key=lambda check: (check.name or "", check.text))),
     )
 
 

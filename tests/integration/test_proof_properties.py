@@ -30,7 +30,7 @@ BY_NATURE: Mapping[str, set[str]] = {
     "mariadb": {"char(12)", "float", "real", "bytes", *TIMES},
 }
 BY_NATURE = {**BY_NATURE, "mysql": BY_NATURE["mariadb"]}
-# What a check or a key leaves is not always enough for a row that breaks it alone.
+# What a check or a key leaves is not always enough for a row that breaks it alone; the largest integer + 1 is none.
 REASONS = (
     "no row was found",
     "no value of",
@@ -38,6 +38,7 @@ REASONS = (
     "no rows of",
     "keys are taken",
     "a check cannot",
+    "a computed column does not take",
 )
 
 

@@ -20,6 +20,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import TextClause
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -255,12 +256,10 @@ class RowChecks:
                 raise self._cannot_be_evaluated(rule, str(exc)) from None
 
     def _text_of(self, condition: Any, rule: CheckRule | None) -> str:
-        compiler = _DIALECT.statement_compiler(_DIALECT, None)
         try:
-            text = compiler.process(condition, include_table=False, literal_binds=True)
+            return _translated(_compiled(condition))
         except (SQLAlchemyError, NotImplementedError) as exc:
             raise self._cannot_be_evaluated(rule, str(exc).splitlines()[0]) from None
-        return _translated(text)
 
     def named_in(self, condition: str) -> tuple[str, ...]:
         """The columns whose names stand in a text."""
@@ -292,8 +291,7 @@ class RowChecks:
 
 def literals_of(rule: CheckRule) -> list[Any]:
     """The numbers and strings that a condition names, in their order: values near which it changes its mind."""
-    compiler = _DIALECT.statement_compiler(_DIALECT, None)
-    text = _translated(compiler.process(rule.condition, include_table=False, literal_binds=True))
+    text = _translated(_compiled(rule.condition))
     found: dict[Any, None] = {}
     for part in _STRING.split(text):
         if part.startswith("'"):
@@ -305,6 +303,14 @@ def literals_of(rule: CheckRule) -> list[Any]:
                 if sign:
                     found[-value] = None
     return list(found)
+
+
+def _compiled(condition: Any) -> str:
+    """The condition as SQLAlchemy writes it for SQLite; a text without a colon, which may be a parameter, stays as it is."""
+    if isinstance(condition, TextClause) and not {":", "\\"} & set(condition.text):
+        return condition.text
+    compiler = _DIALECT.statement_compiler(_DIALECT, None)
+    return str(compiler.process(condition, include_table=False, literal_binds=True))
 
 
 def _translated(text: str) -> str:

@@ -153,7 +153,7 @@ def _refused_by(
 
 def _names(contract: Contract, rule: CheckRule, column: ColumnContract) -> bool:
     """Whether the rule names this column alone."""
-    text = re.sub(r"'(?:[^']|'')*'", " ", str(rule.condition))
+    text = re.sub(r"'(?:[^']|'')*'", " ", rule.text)
     named = set(rule.columns) or {
         name for name in contract.columns if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text)
     }
