@@ -7,11 +7,12 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 import textwrap
 import time
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import chdir, closing
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ class InnerSessions:
         for variable in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
             monkeypatch.delenv(variable, raising=False)
         write_project(self.project)
+        self.checkouts = [checkout()]
 
     def write(self, name: str, source: str) -> Path:
         """A file of the project."""
@@ -102,23 +104,36 @@ class InnerSessions:
         """Run the tests that are there."""
         return self.pytester.runpytest_subprocess(*arguments, "tests", timeout=seconds)
 
-    def start(self, *arguments: str, cwd: Path | None = None) -> subprocess.Popen[bytes]:
-        """The same without waiting, in a process group of its own."""
-        process: subprocess.Popen[bytes] = self.pytester.popen(
-            [*self.pytester._getpytestargs(), *arguments, "tests"],
-            cwd=cwd or self.project,
-            start_new_session=True,
-        )
-        return process
+    def copy(self) -> Path:
+        """A second checkout of the project."""
+        second = Path(shutil.copytree(self.project, self.project.with_name(f"{self.project.name}-copy")))
+        with chdir(second):
+            self.checkouts.append(checkout())
+        return second
+
+    def start(self, *arguments: str, project: Path | None = None) -> subprocess.Popen[bytes]:
+        """The same without waiting, in a process group of its own; what it says is in the project's file `said`."""
+        folder = project or self.project
+        with (folder / "said").open("wb") as said:
+            return subprocess.Popen(
+                [sys.executable, "-m", "pytest", *arguments, "tests"],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def left(self) -> list[str]:
         """Databases, containers, temporary folders and servers of this project."""
         folders = [path.name for path in self.temp.glob("datakit-*")]
-        return [*self.ours([*of_postgres(), *of_mysql()]), *folders, *processes_of(self.temp), *containers()]
+        made = [name for checkout in self.checkouts for name in containers(checkout)]
+        return [*self.ours([*of_postgres(), *of_mysql()]), *folders, *processes_of(self.temp), *made]
 
     def ours(self, names: Iterable[str]) -> list[str]:
         """Those of the databases that belong to this project."""
-        return [name for name in names if re.match(f"datakit_[a-z]+_{checkout()[:8]}_", name)]
+        begin = re.compile(f"datakit_[a-z]+_({'|'.join(one[:8] for one in self.checkouts)})_")
+        return [name for name in names if begin.match(name)]
 
     def drop_kept(self) -> None:
         """Drop the databases that were to stay."""
@@ -199,11 +214,11 @@ def _settings(kind: str) -> dict[str, Any]:
     return {part: value for part, value in found.items() if value} if found["host"] else {}
 
 
-def containers() -> list[str]:
-    """Names of this project's containers; none where Docker's program is missing or no engine answers."""
+def containers(checkout: str) -> list[str]:
+    """Names of a checkout's containers; none where Docker's program is missing or no engine answers."""
     if shutil.which("docker") is None:
         return []
-    label = f"label={CHECKOUT}={checkout()}"
+    label = f"label={CHECKOUT}={checkout}"
     words = ["docker", "ps", "-a", "--filter", label, "--format", "{{.Names}}"]
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout.split()
 
