@@ -29,7 +29,6 @@ from sqlmodel_framework.base.connectors.postgres_worker import BLOCK, END, ERROR
 from sqlmodel_framework.base.errors import DatakitError, TryAgainError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from psycopg2.extensions import connection as PsycopgConnection  # noqa: N812 - the driver's class is lower case
 
 __all__ = ["read_in_processes"]
@@ -150,31 +149,29 @@ class _Reader(threading.Thread):
                 )
             )
 
-    def _block(self) -> pa.Buffer | None:
+    def _block(self) -> bytearray | None:
         """The next rows; None at the end. Raises what the process told."""
         kind, length = HEADER.unpack(self._bytes(HEADER.size))
         body = self._bytes(length)
         if kind == BLOCK:
             return body
         if kind == ERROR:
-            raise _error(json.loads(memoryview(body).tobytes()))
+            raise _error(json.loads(body))
         assert kind == END
         return None
 
-    def _bytes(self, length: int) -> pa.Buffer:
+    def _bytes(self, length: int) -> bytearray:
         """So many bytes of the process. Raises EOFError where it ends before."""
-        import pyarrow as pa
-
         # Unbuffered, so a raw file.
         frames = cast("RawIOBase", self._process.stdout)
-        buffer = pa.allocate_buffer(length)
-        rest = memoryview(buffer).cast("B")
+        found = bytearray(length)
+        rest = memoryview(found)
         while rest:
             read = frames.readinto(rest)
             if not read:
                 raise EOFError
             rest = rest[read:]
-        return buffer
+        return found
 
     def end(self) -> None:
         """Tell the process that nothing more is wanted."""
