@@ -60,6 +60,8 @@ class TargetConfig:
     container: ContainerSettings = field(default_factory=ContainerSettings, repr=False)
     lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
     live: Any = field(default=None, init=False, repr=False)
+    server_ended: Callable[[], str | None] | None = field(default=None, init=False, repr=False)
+    """Says what became of a server that was started for the target; None while it runs."""
     _closers: list[Callable[[], object]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:

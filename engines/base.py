@@ -20,6 +20,7 @@ from sqlmodel_framework.base.errors import (
     DatakitError,
     DeploymentError,
     MissingExtraError,
+    TryAgainError,
 )
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.column_facts import ColumnFacts
@@ -181,11 +182,23 @@ class TargetEngine(ABC):
             raise
         except DBAPIError as exc:
             original = exc.orig or exc
-            raise self.translate(original, where) from (None if self.quotes_rows(original) else exc)
+            raise self._error_of(original, target, where) from (None if self.quotes_rows(original) else exc)
         except StatementError:
             raise DeploymentError("a value does not fit its column's type", where=where) from None
         except self.driver_error as exc:
-            raise self.translate(exc, where) from (None if self.quotes_rows(exc) else exc)
+            raise self._error_of(exc, target, where) from (None if self.quotes_rows(exc) else exc)
+
+    def _error_of(self, exc: BaseException, target: TargetConfig, where: str) -> DatakitError:
+        error = self.translate(exc, where)
+        ended = target.server_ended() if target.server_ended and isinstance(error, TryAgainError) else None
+        if ended is None:
+            return error
+        return TryAgainError(
+            "the server of a target has ended",
+            where=where,
+            seen=ended,
+            next_step="try again; in Python close() the target first, it then starts a new one",
+        )
 
     @abstractmethod
     def translate(self, exc: BaseException, where: str) -> DatakitError:

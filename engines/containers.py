@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError, TryAgainError
 from sqlmodel_framework.engines.container_labels import labels_of
+from sqlmodel_framework.engines.container_refusals import refuse_what_is_ours
 from sqlmodel_framework.engines.docker_engine import (
     docker_environment,
     docker_errors,
@@ -60,7 +61,14 @@ class ContainerServer(ABC):
     login_variable: ClassVar[str]
     """The variable that holds the password of `user`."""
     own_variables: ClassVar[frozenset[str]]
-    """Variables that say who may connect: they are the target's own."""
+    """Variables that say who may connect, and where: they are the target's own."""
+    own_settings: ClassVar[frozenset[str]]
+    """Settings of the server, with underscores, that are the target's own too."""
+    short_settings: ClassVar[Mapping[str, str]]
+    """Arguments of one letter for such settings."""
+    system_databases: ClassVar[frozenset[str]]
+    others_ask_for: ClassVar[Mapping[str, str]]
+    """Variables that images of other databases ask for in their log, with what these are."""
     options: ClassVar[tuple[str, ...]]
     """The server is thrown away: it need not survive a crash."""
     driver_error: ClassVar[type[Exception]]
@@ -79,6 +87,10 @@ class ContainerServer(ABC):
     @abstractmethod
     def is_it(self, version: str) -> bool:
         """Whether a version is one of this kind of database."""
+
+    def is_in_vain(self, exc: Exception) -> str | None:
+        """What to do where no later attempt to connect can succeed; None: one may."""
+        return None
 
     @abstractmethod
     def create_database(self, connection: Any) -> str:
@@ -119,7 +131,7 @@ class Box:
         self.image = target.container.image or server.image
         self.database = target.database or DATABASE
         self.password = SecretStr(token_urlsafe(24))
-        _refuse_own_variables(server, target)
+        refuse_what_is_ours(server, target)
         environment = docker_environment()
         with finding_docker(target.label):
             self.container = server.container(
@@ -214,6 +226,24 @@ class Box:
         state: dict[str, Any] = wrapped.attrs["State"]
         return state
 
+    def end(self) -> str | None:
+        """What became of the container; None while it runs, and where the engine does not tell."""
+        import docker
+        import requests
+
+        try:
+            for _ in range(5):
+                # A connection may break a moment before the engine has seen the end.
+                state = self.state()
+                if not state["Running"]:
+                    return f"the container {self.name} ended with {state['ExitCode']}{_out_of_memory(state)}"
+                time.sleep(0.1)
+        except docker.errors.NotFound:
+            return f"the container {self.name} was removed"
+        except (docker.errors.DockerException, requests.exceptions.RequestException):
+            return None
+        return None
+
     def log(self) -> str:
         """The last lines of the container's log, without the password and what the environment was set to."""
         text = self.container.get_wrapped_container().logs(tail=_LINES_OF_LOG).decode(errors="replace")
@@ -251,6 +281,7 @@ def start_container(target: TargetConfig, server: ContainerServer) -> None:
         box.container.begin()
         place = wait_until_ready(box)
     point_at(target, place)
+    target.point_at(server_ended=box.end)
 
 
 def _leave_to_the_program() -> None:
@@ -285,6 +316,10 @@ def wait_until_ready(box: Box) -> Place:
             answers += 1
         except (ConnectionError, box.server.driver_error) as exc:
             answers, seen = 0, " ".join(str(exc).split())[:300]
+            if step := box.server.is_in_vain(exc):
+                raise ConfigurationError(
+                    "a container cannot be connected to", where=box.target.label, seen=seen, next_step=step
+                ) from exc
             time.sleep(0.1)
             continue
         if not box.server.is_it(version):
@@ -294,18 +329,25 @@ def wait_until_ready(box: Box) -> Place:
 
 
 def _exited(box: Box, state: Mapping[str, Any]) -> DatakitError:
-    code = state["ExitCode"]
+    code, log = state["ExitCode"], box.log()
     killed = code == _KILLED
+    other = next((name for variable, name in box.server.others_ask_for.items() if variable in log), None)
     # By itself it would end in the same way again; killed from outside, or for want of memory, it need not.
     return (TryAgainError if killed else DeploymentError)(
         f"the container of {box.server.name} {'was killed' if killed else 'ended'} before it was ready",
         where=box.target.label,
-        seen=f"image {box.image}, exit code {code}{_out_of_memory(state)}; its log ends with: {box.log()}",
+        seen=f"image {box.image}, exit code {code}{_out_of_memory(state)}; its log ends with: {log}",
         expected=f"a server of {box.server.name}",
-        next_step="try again"
-        if killed
-        else "correct image, environment or start_options, or free disk space",
+        next_step=_after_exit(box, killed, other),
     )
+
+
+def _after_exit(box: Box, killed: bool, other: str | None) -> str:
+    if killed:
+        return "try again"
+    if other:
+        return f"{box.image} is an image of {other}: name one of {box.server.name} with image="
+    return "correct image, environment or start_options, or free disk space"
 
 
 def _out_of_memory(state: Mapping[str, Any]) -> str:
@@ -330,14 +372,3 @@ def _another_database(box: Box, version: str) -> DeploymentError:
         expected=box.server.name,
         next_step=f"name an image of {box.server.name} with image=",
     )
-
-
-def _refuse_own_variables(server: ContainerServer, target: TargetConfig) -> None:
-    taken = sorted(server.own_variables & target.container.environment.keys())
-    if taken:
-        raise ConfigurationError(
-            "a container target sets these variables itself",
-            where=target.label,
-            seen=", ".join(taken),
-            next_step="leave them out of environment; name the database with database=",
-        )

@@ -42,8 +42,13 @@ class DatabaseContainer(DbContainer):
         )
 
     def begin(self) -> None:
-        """Start what was created."""
-        self.get_wrapped_container().start()
+        """Start what was created, or let go on what somebody has paused."""
+        wrapped = self.get_wrapped_container()
+        wrapped.reload()
+        if wrapped.status == "paused":
+            wrapped.unpause()
+        else:
+            wrapped.start()
 
     def find(self, name: str) -> None:
         """Take over a container that is there. Raises docker.errors.NotFound."""

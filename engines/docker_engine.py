@@ -45,7 +45,8 @@ def docker_environment() -> dict[str, str]:
         from testcontainers.core.docker_client import get_docker_host
     except ImportError as exc:
         raise MissingExtraError("testing", needed_for="a container target") from exc
-    found = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
+    # An empty variable is none, as for docker itself.
+    found = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_") and value}
     host = get_docker_host() or _rootless_socket()
     return {**found, "DOCKER_HOST": host} if host else found
 
@@ -54,19 +55,30 @@ def _rootless_socket() -> str | None:
     """The socket of an engine of this user, where the system has none, or none that this user may use."""
     if os.name != "posix" or os.access(_SYSTEM_SOCKET, os.R_OK | os.W_OK):
         return None
+    return next((f"unix://{path}" for path in _rootless_places() if os.access(path, os.R_OK | os.W_OK)), None)
+
+
+def _rootless_places() -> list[Path]:
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
-    sockets = (
+    return [
         runtime / "docker.sock",
         Path.home() / ".docker/run/docker.sock",
         runtime / "podman/podman.sock",
         Path("/run/podman/podman.sock"),
-    )
-    return next((f"unix://{path}" for path in sockets if os.access(path, os.R_OK | os.W_OK)), None)
+    ]
+
+
+def _tried() -> str:
+    """What was looked at, as messages say it."""
+    given = docker_environment().get("DOCKER_HOST")
+    if given or os.name != "posix":
+        return given or "no DOCKER_HOST"
+    return "no DOCKER_HOST, and no engine at " + ", ".join(map(str, [_SYSTEM_SOCKET, *_rootless_places()]))
 
 
 @contextmanager
-def finding_docker(where: str | None) -> Iterator[None]:
-    """While a client is made: where no engine answers, that is a ConfigurationError."""
+def finding_docker(where: str | None, without: str | None = _WITHOUT) -> Iterator[None]:
+    """While a client is made: where no engine answers, that is a ConfigurationError, which names the way without one."""
     try:
         import docker
     except ImportError as exc:
@@ -75,12 +87,11 @@ def finding_docker(where: str | None) -> Iterator[None]:
         _try_socket(docker_environment().get("DOCKER_HOST", f"unix://{_SYSTEM_SOCKET}"))
         yield
     except (docker.errors.DockerException, OSError) as exc:
-        address = docker_environment().get("DOCKER_HOST", "no DOCKER_HOST")
         raise ConfigurationError(
             "this needs Docker or Podman, and no engine answers",
             where=where,
-            seen=re.sub(r"//[^/@]*@", "//", f"{address}: {_words_of(exc)}"),
-            next_step=f"{_way_to_engine(exc)}; {_WITHOUT}",
+            seen=re.sub(r"//[^/@]*@", "//", f"{_tried()}: {_words_of(exc)}"),
+            next_step="; ".join(filter(None, [_way_to_engine(exc), without])),
         ) from exc
 
 
@@ -89,6 +100,9 @@ def _way_to_engine(exc: BaseException) -> str:
         return "get the right to use its socket (a member of the group docker has it), or start a rootless engine"
     if "paramiko" in str(exc):
         return "an engine over ssh:// needs one more package: pip install paramiko"
+    given = os.environ.get("DOCKER_HOST", "")
+    if given and "://" not in given:
+        return f"DOCKER_HOST needs a scheme: {'unix' if given.startswith('/') else 'tcp'}://{given}"
     return "start one, or set DOCKER_HOST to its address"
 
 
@@ -101,12 +115,12 @@ def _try_socket(address: str) -> None:
             tried.connect(path)
 
 
-def connect_docker(where: str | None = None) -> DockerClient:
-    """A client of the engine. Raises ConfigurationError where none answers."""
+def connect_docker(where: str | None = None, without: str | None = _WITHOUT) -> DockerClient:
+    """A client of the engine. Raises ConfigurationError where none answers; it names the way without one."""
     environment = docker_environment()
     from testcontainers.core.docker_client import DockerClient
 
-    with finding_docker(where):
+    with finding_docker(where, without):
         return DockerClient(environment=environment)
 
 
@@ -185,10 +199,14 @@ def pull_if_absent(client: DockerClient, image: str, where: str) -> None:
 
 
 def reachable_host(client: DockerClient) -> str | None:
-    """Where published ports are reached; None where only the container, once it runs, can tell."""
-    override = os.environ.get("TC_HOST") or os.environ.get("TESTCONTAINERS_HOST_OVERRIDE")
-    if override:
-        return override
+    """Where published ports are reached; None where only the container, once it runs, can tell.
+
+    Raises ConfigurationError where a variable names a host that is not known.
+    """
+    for variable in ("TC_HOST", "TESTCONTAINERS_HOST_OVERRIDE"):
+        if override := os.environ.get(variable):
+            _refuse_unknown_host(variable, override)
+            return override
     from testcontainers.core.config import ConnectionMode
 
     by_socket = client.client.api.base_url == "http+docker://localhost"
@@ -197,6 +215,18 @@ def reachable_host(client: DockerClient) -> str | None:
         return "127.0.0.1"
     host = client.host()
     return host if client.get_connection_mode() is ConnectionMode.docker_host else None
+
+
+def _refuse_unknown_host(variable: str, host: str) -> None:
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError as exc:
+        raise ConfigurationError(
+            "nobody knows the host where containers are to be reached",
+            where=variable,
+            seen=f"{host}: {_words_of(exc)}",
+            next_step=f"correct {variable}, or unset it",
+        ) from exc
 
 
 def is_loopback(host: str | None) -> bool:

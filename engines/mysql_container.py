@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
 import pymysql
 
-from sqlmodel_framework.engines.containers import ContainerServer, Place
+from sqlmodel_framework.engines.containers import DATABASE, ContainerServer, Place
+from sqlmodel_framework.engines.system_databases import OF_MYSQL
 
 if TYPE_CHECKING:
     from sqlmodel_framework.engines.database_containers import DatabaseContainer
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["MySQLServer"]
 
 _OURS = r"SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE 'datakit\_run\_%'"
+_SCHEMAS = "SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN %s"
+_PATIENCE = 30
 _OTHERS = """
 SELECT count(*) FROM information_schema.processlist
 WHERE id <> CONNECTION_ID() AND command <> 'Daemon' AND user NOT IN ('system user', 'event_scheduler')
@@ -42,12 +46,17 @@ class MySQLServer(ContainerServer):
             "RANDOM_ROOT_PASSWORD",
         )
         for ending in ("", "_FILE")
-    )
+    ) | {"MYSQL_TCP_PORT"}
+    own_settings = frozenset({"port", "bind_address", "skip_networking"})
+    short_settings: ClassVar[Mapping[str, str]] = {"-P": "port"}
+    system_databases = OF_MYSQL
+    others_ask_for: ClassVar[Mapping[str, str]] = {"POSTGRES_PASSWORD": "PostgreSQL"}
     options: ClassVar[tuple[str, ...]] = (
         "--innodb-flush-log-at-trx-commit=0",
         "--innodb-doublewrite=OFF",
         "--skip-log-bin",
         "--skip-name-resolve",
+        "--character-set-server=utf8mb4",
     )
     driver_error = pymysql.MySQLError
 
@@ -76,19 +85,37 @@ class MySQLServer(ContainerServer):
     def create_database(self, connection: Any) -> str:
         name = f"datakit_run_{uuid4().hex[:12]}"
         with connection.cursor() as cursor:
-            cursor.execute(_OURS)
-            for (abandoned,) in cursor.fetchall():
-                cursor.execute("SELECT GET_LOCK(%s, 0)", [abandoned])
-                if cursor.fetchone()[0]:
-                    self.drop_database(connection, abandoned)
-                    cursor.execute("SELECT RELEASE_LOCK(%s)", [abandoned])
+            # One run at a time: who is alone drops the schemas of runs that are gone, and nobody makes new ones meanwhile.
+            cursor.execute("SELECT GET_LOCK('datakit_run', %s)", [_PATIENCE])
+            if not self._drop_abandoned(connection, cursor):
+                self._drop_schemas(connection, cursor)
             cursor.execute("SELECT GET_LOCK(%s, 0)", [name])
             cursor.execute(f"CREATE DATABASE {name}")
+            cursor.execute("SELECT RELEASE_LOCK('datakit_run')")
         return name
+
+    def _drop_abandoned(self, connection: Any, cursor: Any) -> int:
+        """Drop the databases of runs that are gone; gives the number of those that live."""
+        cursor.execute(_OURS)
+        living = 0
+        for (one,) in cursor.fetchall():
+            cursor.execute("SELECT GET_LOCK(%s, 0)", [one])
+            if cursor.fetchone()[0]:
+                self.drop_database(connection, one)
+                cursor.execute("SELECT RELEASE_LOCK(%s)", [one])
+            else:
+                living += 1
+        return living
+
+    def _drop_schemas(self, connection: Any, cursor: Any) -> None:
+        """Drop the named schemas that runs made: whatever is neither the server's own nor the container's first database."""
+        cursor.execute(_SCHEMAS, [[*OF_MYSQL, DATABASE]])
+        for (schema,) in cursor.fetchall():
+            self.drop_database(connection, schema)
 
     def drop_database(self, connection: Any, database: str) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(f"DROP DATABASE IF EXISTS {database}")
+            cursor.execute("DROP DATABASE IF EXISTS `{}`".format(database.replace("`", "``")))
 
     def others(self, connection: Any) -> int:
         with connection.cursor() as cursor:

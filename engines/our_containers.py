@@ -22,7 +22,13 @@ from sqlmodel_framework.engines.container_labels import (
 from sqlmodel_framework.engines.containers import DATABASE, ContainerServer, Place
 from sqlmodel_framework.engines.docker_engine import connect_docker, docker_errors, reachable_host
 
-__all__ = ["OurContainer", "clean_containers", "list_containers", "stop_containers"]
+__all__ = [
+    "OurContainer",
+    "clean_containers",
+    "list_containers",
+    "stop_containers",
+    "stop_unused_containers",
+]
 
 _WHERE = "containers of this checkout"
 
@@ -54,9 +60,20 @@ def list_containers() -> list[OurContainer]:
     return sorted(map(_read, found), key=lambda one: (one.created, one.name))
 
 
-def stop_containers(names: Sequence[str] = (), *, everything: bool = False) -> list[OurContainer]:
-    """Remove kept containers, by name or all of them; gives those removed. Raises ConfigurationError for another name."""
-    kept = [one for one in list_containers() if one.owner is None]
+def stop_containers(names: Sequence[str]) -> list[OurContainer]:
+    """Remove kept containers by name, also used ones; gives those removed. Raises ConfigurationError for another name."""
+    ours = list_containers()
+    kept = [one for one in ours if one.owner is None]
+    for one in ours:
+        if one.name in names and one.owner is not None:
+            raise ConfigurationError(
+                "a container belongs to a run, and is not kept",
+                where=one.name,
+                seen=f"its run is {one.owner}",
+                next_step="end the run: the container goes with it"
+                if one.owner == "alive"
+                else "see datakit targets clean --help",
+            )
     unknown = sorted({*names} - {one.name for one in kept})
     if unknown:
         raise ConfigurationError(
@@ -65,7 +82,14 @@ def stop_containers(names: Sequence[str] = (), *, everything: bool = False) -> l
             expected=("one of " + ", ".join(one.name for one in kept)) if kept else "there is none",
             next_step="see datakit targets list",
         )
-    return _remove(kept, lambda one: everything or one.name in names)
+    return _remove(kept, lambda one: one.name in names)
+
+
+def stop_unused_containers() -> tuple[list[OurContainer], list[OurContainer]]:
+    """Remove all kept containers that nobody uses; gives those removed, and those that stay as somebody is, or may be, connected."""
+    kept = [one for one in list_containers() if one.owner is None]
+    used = [one for one in kept if _is_used(one)]
+    return _remove(kept, lambda one: one not in used), used
 
 
 def clean_containers(older_than: float | None = None) -> list[OurContainer]:
@@ -96,7 +120,7 @@ def _is_used(one: OurContainer) -> bool:
     if one.state != "running" or one.port is None or one.type not in servers:
         return False
     server = servers[one.type]
-    client = connect_docker(_WHERE)
+    client = connect_docker(_WHERE, without=None)
     try:
         with docker_errors(_WHERE):
             password = server.login(client.client.api.inspect_container(one.identifier)["Config"]["Env"])
@@ -122,7 +146,7 @@ def _remove(containers: Sequence[OurContainer], wanted: Callable[[OurContainer],
 
 @contextmanager
 def _client() -> Iterator[Any]:
-    client = connect_docker(_WHERE).client
+    client = connect_docker(_WHERE, without=None).client
     try:
         with docker_errors(_WHERE):
             yield client.api

@@ -39,11 +39,16 @@ class _Owned:
             pipe.write(json.dumps(one).encode() + b"\n")
 
     def end_all(self) -> None:
-        for key, end in reversed(list(self.ends.items())):
-            # What cannot be ended here is left to the program.
-            with suppress(Exception):
-                end()
-                disown(key)
+        try:
+            for key, end in reversed(list(self.ends.items())):
+                # What cannot be ended here is left to the program.
+                with suppress(Exception):
+                    end()
+                    disown(key)
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
         if self.program is not None:
             _pipe_of(self.program).close()
             with suppress(subprocess.TimeoutExpired):
@@ -105,7 +110,9 @@ def _in_forked_child() -> None:
 
 @atexit.register
 def _at_exit() -> None:
-    _owned.end_all()
+    # After Ctrl-C the program beside us does what is left.
+    with suppress(KeyboardInterrupt):
+        _owned.end_all()
 
 
 if hasattr(os, "register_at_fork"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
@@ -9,6 +11,8 @@ import psycopg2
 from psycopg2 import sql
 
 from sqlmodel_framework.engines.containers import ContainerServer, Place
+from sqlmodel_framework.engines.libpq_isolation import without_environment
+from sqlmodel_framework.engines.system_databases import OF_POSTGRES
 
 if TYPE_CHECKING:
     from sqlmodel_framework.engines.database_containers import DatabaseContainer
@@ -31,7 +35,16 @@ class PostgresServer(ContainerServer):
     port = 5432
     user = "postgres"
     login_variable = "POSTGRES_PASSWORD"
-    own_variables = frozenset({"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "POSTGRES_PASSWORD_FILE"})
+    own_variables = frozenset(
+        {"PGPORT", "POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "POSTGRES_PASSWORD_FILE"}
+    )
+    own_settings = frozenset({"port", "listen_addresses"})
+    short_settings: ClassVar[Mapping[str, str]] = {"-p": "port", "-h": "listen_addresses"}
+    system_databases = OF_POSTGRES
+    others_ask_for: ClassVar[Mapping[str, str]] = {
+        "MYSQL_ROOT_PASSWORD": "MySQL",
+        "MARIADB_ROOT_PASSWORD": "MariaDB",
+    }
     options: ClassVar[tuple[str, ...]] = tuple(
         word
         for setting in (
@@ -58,9 +71,19 @@ class PostgresServer(ContainerServer):
             dbname=place.database,
             connect_timeout=patience,
             application_name="datakit",
+            **without_environment(),
         )
         connection.autocommit = True
         return connection
+
+    def is_in_vain(self, exc: Exception) -> str | None:
+        # libpq looks for the service before it looks at anything else.
+        words = str(exc)
+        return (
+            "unset PGSERVICE"
+            if "PGSERVICE" in os.environ and "service" in words and "not found" in words
+            else None
+        )
 
     def is_it(self, version: str) -> bool:
         return version.startswith("PostgreSQL")

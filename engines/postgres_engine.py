@@ -25,6 +25,7 @@ from sqlalchemy import (
     case,
     cast,
     create_engine,
+    event,
     func,
     select,
     text,
@@ -41,11 +42,13 @@ from sqlmodel_framework.base.connectors.postgres_errors import (
     server_refusal,
 )
 from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError, TryAgainError
+from sqlmodel_framework.config.target_types import STARTED
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.base import Capabilities, Key, Refusal, Scratch, TargetEngine
 from sqlmodel_framework.engines.containers import start_container
 from sqlmodel_framework.engines.ddl import SchemaMap, Statement, plain_dialect, render_create
 from sqlmodel_framework.engines.embedded_postgres import create_private_database, let_server_stay
+from sqlmodel_framework.engines.libpq_isolation import set_utc, without_environment
 from sqlmodel_framework.engines.postgres_conditions import CONDITIONS
 from sqlmodel_framework.engines.postgres_container import PostgresServer
 from sqlmodel_framework.engines.postgres_mending import PostgresMending
@@ -146,6 +149,9 @@ class PostgresEngine(TargetEngine):
     def async_url(self, target: TargetConfig) -> URL:
         options = self.options_of(target)
         query = {"ssl": options.pop("sslmode")} if "sslmode" in options else {}
+        if not query and target.conn_method in STARTED:
+            # PGSSLMODE is about servers of the user.
+            query = {"ssl": "prefer"}
         if options:
             raise ConfigurationError(
                 "connection options that the async driver does not take",
@@ -182,7 +188,11 @@ class PostgresEngine(TargetEngine):
             arguments["application_name"] = "datakit"
         if "connect_timeout" not in target.options:
             arguments["connect_timeout"] = "10"
-        return create_engine(self.url(target), hide_parameters=True, connect_args=arguments)
+        isolated = without_environment() if target.conn_method in STARTED else {}
+        isolated = {name: value for name, value in isolated.items() if name not in target.options}
+        engine = create_engine(self.url(target), hide_parameters=True, connect_args={**isolated, **arguments})
+        event.listen(engine, "connect", set_utc)
+        return engine
 
     def translate(self, exc: BaseException, where: str) -> DatakitError:
         assert isinstance(exc, psycopg2.Error)

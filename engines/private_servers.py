@@ -11,7 +11,7 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,8 +19,10 @@ import psycopg2
 import pymysql
 
 from sqlmodel_framework.base.errors import ConfigurationError, DeploymentError, TryAgainError
+from sqlmodel_framework.engines.libpq_isolation import without_environment
 from sqlmodel_framework.engines.owned import disown, own
 from sqlmodel_framework.engines.owner_watch import end_server
+from sqlmodel_framework.engines.system_databases import OF_MYSQL, OF_POSTGRES, refuse_system_database
 
 if TYPE_CHECKING:
     import pwd
@@ -44,6 +46,13 @@ class PrivateServer(ABC):
 
     name: ClassVar[str]
     user: ClassVar[str]
+    port: ClassVar[int | None] = None
+    """A part of the socket's name on PostgreSQL."""
+    system_databases: ClassVar[frozenset[str]]
+    existing_databases: ClassVar[frozenset[str]] = frozenset()
+    """Those that are there from the start and can be a target's."""
+    way_without: ClassVar[str]
+    """What to use where this server does not start."""
     quote: ClassVar[str]
     """What stands around names in SQL."""
     system_users: ClassVar[tuple[str, ...]]
@@ -78,7 +87,9 @@ class PrivateServer(ABC):
             cursor.execute("SELECT 1")
 
     def create_database(self, name: str) -> None:
-        """Create the target's database."""
+        """Create the target's database, if it is not there from the start. Raises the driver's errors."""
+        if name in self.existing_databases:
+            return
         quote = self.quote
         with closing(self.connect()) as connection, closing(connection.cursor()) as cursor:
             cursor.execute(f"CREATE DATABASE {quote}{name.replace(quote, 2 * quote)}{quote}")
@@ -89,6 +100,10 @@ class PrivatePostgres(PrivateServer):
 
     name = "PostgreSQL"
     user = "postgres"
+    port = 5432
+    system_databases = OF_POSTGRES
+    existing_databases = frozenset({"postgres"})
+    way_without = "postgres_embedded"
     quote = '"'
     system_users = ("postgres", "nobody")
     stop_signal = signal.SIGQUIT
@@ -101,6 +116,7 @@ class PrivatePostgres(PrivateServer):
     def command(self) -> Sequence[str]:
         settings = {
             "listen_addresses": "",
+            "port": str(self.port),
             "unix_socket_directories": str(self.folder),
             "unix_socket_permissions": "0700",
             "fsync": "off",
@@ -112,7 +128,9 @@ class PrivatePostgres(PrivateServer):
         return [_postgres_program("postgres"), "-D", str(self.data), *words]
 
     def connect(self) -> Any:
-        connection = psycopg2.connect(host=str(self.folder), user=self.user, dbname="postgres")
+        connection = psycopg2.connect(
+            host=str(self.folder), port=self.port, user=self.user, dbname="postgres", **without_environment()
+        )
         connection.autocommit = True
         return connection
 
@@ -126,6 +144,8 @@ class PrivateMySQL(PrivateServer):
 
     name = "MySQL"
     user = "root"
+    system_databases = OF_MYSQL
+    way_without = "mysql_container"
     quote = "`"
     system_users = ("mysql", "nobody")
     stop_signal = signal.SIGKILL
@@ -147,8 +167,10 @@ class PrivateMySQL(PrivateServer):
     def _server(self) -> list[str]:
         program = _program("mariadbd") or _program("mysqld")
         if program is None:
-            raise _not_installed(self.name, "mariadbd or mysqld")
-        return [program, "--no-defaults", f"--datadir={self.data}", "--secure-file-priv="]
+            raise _not_installed(self, "mariadbd or mysqld")
+        # MariaDB before 11.6 starts with latin1, which has no place for most texts.
+        words = "--secure-file-priv= --character-set-server=utf8mb4"
+        return [program, "--no-defaults", f"--datadir={self.data}", *words.split()]
 
     def connect(self) -> Any:
         if not self.socket.exists():
@@ -168,6 +190,7 @@ def start_private(target: TargetConfig, kind: type[PrivateServer]) -> None:
     """
     if os.name != "posix":
         raise ConfigurationError("a private server needs a Unix system", where=target.label)
+    refuse_system_database(target, kind.system_databases)
     account = _account(kind)
     with _system_errors(kind, target.label):
         server = kind(_new_folder(account))
@@ -180,8 +203,33 @@ def start_private(target: TargetConfig, kind: type[PrivateServer]) -> None:
         process.append(_run(server, server.command(), account))
     _wait(server, process[0], target.label)
     database = target.database or _DATABASE
-    server.create_database(database)
-    target.point_at(socket=str(server.socket), user=server.user, database=database)
+    _create_database(server, database, target.label)
+    target.point_at(
+        socket=str(server.socket),
+        port=server.port,
+        user=server.user,
+        database=database,
+        server_ended=lambda: _end_of(server, process[0]),
+    )
+
+
+def _create_database(server: PrivateServer, name: str, where: str) -> None:
+    try:
+        server.create_database(name)
+    except server.driver_error as exc:
+        raise ConfigurationError(
+            f"a private {server.name} refused its database",
+            where=where,
+            seen=" ".join(str(exc).split())[:300],
+            next_step="name another one with database=",
+        ) from exc
+
+
+def _end_of(server: PrivateServer, process: subprocess.Popen[bytes]) -> str | None:
+    """What became of the server; None while it runs."""
+    with suppress(subprocess.TimeoutExpired):
+        return f"the private {server.name} ended with {process.wait(0.5)}"
+    return None
 
 
 @contextmanager
@@ -193,7 +241,7 @@ def _system_errors(kind: type[PrivateServer], where: str) -> Iterator[None]:
             f"a private {kind.name} cannot be started",
             where=where,
             seen=": ".join(str(part) for part in (exc.filename, exc.strerror) if part),
-            next_step="free space, or let TMPDIR name a folder that can be written, or use postgres_embedded",
+            next_step=f"free space, or let TMPDIR name a folder that can be written, or use {kind.way_without}",
         ) from exc
 
 
@@ -239,13 +287,18 @@ def _account(kind: type[PrivateServer]) -> pwd.struct_passwd | None:
 
 
 def _new_folder(account: pwd.struct_passwd | None) -> Path:
-    usual = tempfile.gettempdir()
-    # Another user may not be able to reach a temporary folder of root's own.
-    parent = "/tmp" if account or len(usual) > _LONGEST_FOLDER else usual  # noqa: S108 - made by mkdtemp
+    usual = Path(tempfile.gettempdir()).resolve()
+    fits = len(str(usual)) <= _LONGEST_FOLDER and (account is None or _is_open_to_all(usual))
+    parent = usual if fits else "/tmp"  # noqa: S108 - made by mkdtemp
     folder = Path(tempfile.mkdtemp(prefix="datakit-own-", dir=parent))
     if account:
         os.chown(folder, account.pw_uid, account.pw_gid)
     return folder
+
+
+def _is_open_to_all(folder: Path) -> bool:
+    """Whether every user can reach what is in the folder: the server runs as another one than root."""
+    return all(one.stat().st_mode & 0o001 for one in (folder, *folder.parents))
 
 
 def _run(
@@ -258,6 +311,8 @@ def _run(
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=server.folder,
+            # The programs write into it, and who runs them may not write into ours.
+            env={**os.environ, "TMPDIR": str(server.folder)},
             # Ctrl-C at the terminal is for us; the server ends when we say so.
             start_new_session=True,
             user=account.pw_uid if account else None,
@@ -308,7 +363,7 @@ def _failed(server: PrivateServer, where: str, seen: str) -> DeploymentError:
         f"a private {server.name} did not start",
         where=where,
         seen=f"{seen}; its log ends with: {_log(server)}",
-        next_step="mend what the log says, or use postgres_embedded",
+        next_step=f"mend what the log says, or use {server.way_without}",
     )
 
 
@@ -331,13 +386,13 @@ def _postgres_program(name: str) -> str:
     newest = max(found, key=lambda path: [int(part) for part in path.parts if part.isdigit()], default=None)
     program = shutil.which(name) or (str(newest) if newest else None)
     if program is None:
-        raise _not_installed("PostgreSQL", name)
+        raise _not_installed(PrivatePostgres, name)
     return program
 
 
-def _not_installed(what: str, names: str) -> ConfigurationError:
+def _not_installed(server: PrivateServer | type[PrivateServer], names: str) -> ConfigurationError:
     return ConfigurationError(
-        f"a private {what} needs its server's programs, which are not installed",
+        f"a private {server.name} needs its server's programs, which are not installed",
         seen=f"no {names} on PATH",
-        next_step="install the server's package, or use postgres_embedded, which brings its own",
+        next_step=f"install the server's package, or use {server.way_without}, which needs none",
     )

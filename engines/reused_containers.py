@@ -149,6 +149,7 @@ def _take_database(box: Box, place: Place) -> None:
         raise _went_away(box, exc) from None
     target.on_close(_in_this_process(lambda: _drop(box, holder, database)))
     point_at(target, replace(place, database=database))
+    target.point_at(server_ended=box.end)
 
 
 def _drop(box: Box, holder: Any, database: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -67,6 +68,8 @@ def run(app: typer.Typer) -> NoReturn:
     try:
         app()
     except _Ended:
+        # The result is told: Ctrl-C ends the process at once now, and the program beside it ends what it started.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         raise
     except Exception as exc:
         from sqlmodel_framework.base.errors import DatakitError

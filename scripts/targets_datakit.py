@@ -46,17 +46,24 @@ def list_() -> int:
 @ends_with_exit_code
 def stop(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Names of containers.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All kept containers of this checkout.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All kept containers of this checkout that nobody uses.")
+    ] = False,
 ) -> int:
-    """Stop and remove containers kept by reuse = true, by name or all of them."""
+    """Stop and remove containers kept by reuse = true: by name, or all that nobody uses."""
     from sqlmodel_framework.base.errors import ConfigurationError
-    from sqlmodel_framework.engines.our_containers import stop_containers
+    from sqlmodel_framework.engines.our_containers import stop_containers, stop_unused_containers
 
     if bool(names) == everything:
         raise ConfigurationError(
             "it is not said what to stop", expected="names, or --all", next_step="see datakit targets list"
         )
-    print_lines(_removed(stop_containers(names or (), everything=everything)))
+    if names:
+        print_lines(_removed(stop_containers(names)))
+        return 0
+    removed, used = stop_unused_containers()
+    left = [f"left {one.name}: somebody uses it; datakit targets stop {one.name} removes it" for one in used]
+    print_lines([*(_removed(removed) if removed or not used else []), *left])
     return 0
 
 

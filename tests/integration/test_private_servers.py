@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from sqlmodel_framework import (
     deploy_data_objects,
     get_target_config,
     load_datakit,
+    prove_deployment,
     validate_deployment,
 )
 from sqlmodel_framework.engines import private_servers
@@ -241,3 +244,97 @@ def test_a_private_server_is_closed_twice() -> None:
     open_target(target)
     target.close()
     target.close()
+
+
+@pytest.mark.mysql
+def test_a_private_mysql_takes_any_character() -> None:
+    """MariaDB before 11.6 starts with latin1."""
+    kit = load_datakit("sqlmodel_framework.datakits.silver_pagila")
+    with get_target_config("mysql_local", {"conn_method": "private"}) as target:
+        deploy_data_objects(kit.tables, target)
+        assert prove_deployment(kit.tables, target).findings == ()
+        with create_engine_for_target(target).begin() as connection:
+            connection.exec_driver_sql("CREATE DATABASE named")
+            charset = "SELECT DISTINCT default_character_set_name FROM information_schema.schemata WHERE schema_name IN ('named', 'datakit')"
+            assert connection.exec_driver_sql(charset).scalars().all() == ["utf8mb4"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        pytest.param("postgres", "template1", marks=pytest.mark.postgres),
+        pytest.param("mysql", "mysql", marks=pytest.mark.mysql),
+        pytest.param("mysql", "SYS", marks=pytest.mark.mysql),
+    ],
+)
+def test_a_database_of_the_servers_own_is_refused(kind: str, name: str) -> None:
+    with (
+        pytest.raises(
+            ConfigurationError, match=f"a database of the server's own cannot be a target's.*{name};"
+        ),
+        create_custom_target(kind, name, conn_method="private") as target,
+    ):
+        open_target(target)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_database_that_the_server_refuses_is_said(kind: str) -> None:
+    with (
+        pytest.raises(
+            ConfigurationError, match=r"refused its database.*next: name another one with database="
+        ),
+        create_custom_target(
+            kind, "a\0b" if kind == "postgres" else "a" * 65, conn_method="private"
+        ) as target,
+    ):
+        open_target(target)
+
+
+@pytest.mark.postgres
+def test_the_database_postgres_is_there_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPORT", "6000")
+    monkeypatch.setenv("PGHOSTADDR", "192.0.2.1")
+    with (
+        create_custom_target("postgres", "postgres", conn_method="private") as target,
+        create_engine_for_target(target).connect() as connection,
+    ):
+        assert connection.exec_driver_sql("SELECT current_database()").scalar_one() == "postgres"
+        assert (folder_of(target) / ".s.PGSQL.5432").exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_temporary_folder_of_the_users_choice_is_taken_where_the_server_reaches_it(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="chosen-", dir="/tmp") as name:
+        chosen = Path(name)
+        chosen.chmod(0o755)
+        monkeypatch.setenv("TMPDIR", name)
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        with create_custom_target(kind, conn_method="private") as target:
+            open_target(target)
+            assert folder_of(target).parent == chosen
+        if os.geteuid() == 0:
+            chosen.chmod(0o700)
+            with create_custom_target(kind, conn_method="private") as target:
+                open_target(target)
+                assert folder_of(target).parent == Path("/tmp")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_that_somebody_killed_is_said(kind: str) -> None:
+    tables = load_datakit("sqlmodel_framework.datakits.bronze_flights").tables
+    with create_custom_target(kind, conn_method="private") as target:
+        open_target(target)
+        assert target.server_ended is not None
+        assert target.server_ended() is None
+        subprocess.run(["pkill", "-9", "-f", str(folder_of(target) / "data")], check=True)
+        ended = str(target.server_ended())
+        assert re.fullmatch(r"the private (PostgreSQL|MySQL) ended with -?\d+", ended)
+        # PyMySQL leaves a socket open that nobody answers, which is a warning of its own.
+        if kind == "postgres":
+            with pytest.raises(TryAgainError, match=r"close\(\) the target first") as caught:
+                deploy_data_objects(tables, target)
+            assert caught.value.seen == ended
+        target.close()
+        assert deploy_data_objects(tables, target).created

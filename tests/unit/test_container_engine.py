@@ -19,11 +19,13 @@ import urllib3
 from pydantic import SecretStr
 
 from sqlmodel_framework import ConfigurationError, DeploymentError, TryAgainError
+from sqlmodel_framework.base.connectors.libpq_parameters import ENVIRONMENT
 from sqlmodel_framework.base.errors import DatakitError
 from sqlmodel_framework.engines import docker_engine, owner_watch
 from sqlmodel_framework.engines.container_labels import RUN, labels_of, owner_of
 from sqlmodel_framework.engines.containers import Place
 from sqlmodel_framework.engines.docker_engine import connect_docker, docker_errors, finding_docker
+from sqlmodel_framework.engines.libpq_isolation import _SINCE_17, without_environment
 from sqlmodel_framework.engines.mysql_container import MySQLServer
 
 SECRET = "canary-secret-2207"
@@ -154,3 +156,57 @@ def test_a_server_that_takes_a_connection_and_says_nothing_is_given_up() -> None
             MySQLServer().connect(place)
         thread.join()
     assert hung_up == [b""]
+
+
+@pytest.mark.parametrize("given", [None, ""])
+def test_without_an_address_the_sockets_that_were_tried_are_named(
+    given: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
+    if given is not None:
+        monkeypatch.setenv("DOCKER_HOST", given)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(docker_engine, "_SYSTEM_SOCKET", tmp_path / "system.sock")
+    monkeypatch.setattr(docker_engine, "_rootless_socket", lambda: None)
+    with pytest.raises(ConfigurationError) as caught:
+        connect_docker()
+    assert caught.value.seen == (
+        f"no DOCKER_HOST, and no engine at {tmp_path}/system.sock, {tmp_path}/docker.sock,"
+        f" {tmp_path}/.docker/run/docker.sock, {tmp_path}/podman/podman.sock, /run/podman/podman.sock:"
+        " No such file or directory"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("/run/docker.sock", "DOCKER_HOST needs a scheme: unix:///run/docker.sock"),
+        ("docker:2375", "DOCKER_HOST needs a scheme: tcp://docker:2375"),
+    ],
+)
+def test_an_address_without_a_scheme_is_completed(
+    given: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", given)
+    with pytest.raises(ConfigurationError) as caught, finding_docker("target t"):
+        raise docker.errors.DockerException("Invalid bind address format")
+    assert caught.value.next_step == f"{words}; postgres_embedded is a real PostgreSQL that needs neither"
+
+
+def test_the_variables_of_libpq_are_neutral_one_by_one_and_all_for_a_service(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for variable in list(os.environ):
+        if variable.startswith("PG"):
+            monkeypatch.delenv(variable)
+    assert without_environment() == {}
+    monkeypatch.setenv("PGSSLMODE", "require")
+    monkeypatch.setenv("PGHOSTADDR", "192.0.2.1")
+    assert without_environment() == {"hostaddr": "", "sslmode": "prefer"}
+    monkeypatch.setenv("PGSERVICE", "shop")
+    names = without_environment().keys()
+    # Who connects gives the others, and what is not a matter of a server stays.
+    given = {"host", "port", "user", "password", "dbname", "passfile", "service", "application_name"}
+    assert set(ENVIRONMENT) - names <= given | {"connect_timeout", "gsslib", *_SINCE_17}
