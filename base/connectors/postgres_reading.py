@@ -119,5 +119,8 @@ def delivered(
         yield pa.RecordBatch.from_pylist([], schema=schema)
     for column, values in sorted(nulled.items()):
         _log.warning(
-            "%s: column %s: %d values do not fit their Arrow type and became NULL", where, column, values
+            "%s: column %s: values that do not fit their Arrow type and became NULL: %d",
+            where,
+            column,
+            values,
         )

@@ -420,6 +420,8 @@ def test_bytes_that_are_no_text(source_of_encoding: PostgresConnector) -> None:
         " seen: CharacterNotInRepertoire (SQLSTATE 22021); next: correct the bytes that are no text, or read the column"
         " as bytea"
     )
+    query = "SELECT convert_to(v, 'SQL_ASCII') AS v FROM t"
+    assert rows_of(source_of_encoding, query, query=True) == [{"v": b"ok\xff"}]
 
 
 MEASURE = """

@@ -197,8 +197,8 @@ def test_policies_and_rejects_cross_the_processes(
     assert len(kept) == 60_000 - 3
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
         (
-            f"extract table public.t, {postgres_source.config.address}: column b: 2 values do not fit their Arrow type and"
-            " became NULL"
+            f"extract table public.t, {postgres_source.config.address}: column b: values that do not fit their Arrow type and"
+            " became NULL: 2"
         )
     ]
     with pytest.raises(ExtractionError, match="does not fit its Arrow type"):
