@@ -108,6 +108,13 @@ def validate(
         kit = load_datakit(path)
     rules = rules_for(kit, strict, select or [], ignore or [])
     proving = Proving.asked_for(rules, prove, require_proof, seed)
+    for one in targets:
+        if one.ends_with_process and not silent:
+            typer.echo(
+                f"note: {one.name} is a new, empty database in each run; datakit deploy --validate fills one and"
+                " compares it",
+                err=True,
+            )
     with progress(
         f"validating {', '.join(chosen.name for chosen in targets)} against {kit.name}", quiet=silent
     ):

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from sqlmodel_framework import PostgresConnector
 from sqlmodel_framework.base.connectors.libpq_parameters import ENVIRONMENT
 from sqlmodel_framework.benchmarks.drift.places import Place, place_of, place_on
+from sqlmodel_framework.tests.integration.container_project import assert_nothing_is_left, docker, ours
+from sqlmodel_framework.tests.integration.docker_proxy import DockerProxy
 from sqlmodel_framework.tests.integration.inner_sessions import InnerSessions
 from sqlmodel_framework.tests.integration.postgres_sources import PostgresHands, postgres_source_on
 from sqlmodel_framework.tests.integration.secured_server import SecuredServer
@@ -69,3 +72,34 @@ def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterato
         sessions.assert_nothing_is_left()
     finally:
         sessions.remove()
+
+
+@pytest.fixture
+def project(docker_engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A project of the test's own that starts containers; at the end nothing of it is there."""
+    (tmp_path / "datakit.toml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    kept = [name for name in ours() if "-kept-" in name]
+    docker("rm", "--force", "--volumes", *kept) if kept else None
+    assert_nothing_is_left()
+
+
+@pytest.fixture
+def image_of_podman() -> str:
+    """What Podman writes before the name of an image that was made here."""
+    return "localhost/" if "Podman" in docker("version") else ""
+
+
+@pytest.fixture
+def image(docker_engine: str) -> Iterator[str]:
+    """The name of an image that the test makes itself."""
+    name = f"datakit-test-{uuid4().hex[:8]}"
+    yield name
+    docker("rmi", "--force", *docker("images", "--all", "--quiet", "--filter", f"label={name}").split())
+
+
+@pytest.fixture
+def proxy(project: Path, docker_engine: str) -> DockerProxy:
+    """The engine through a socket of the test's own."""
+    return DockerProxy(project / "proxy.sock", docker_engine)

@@ -1,72 +1,95 @@
-"""Containers that stay and what goes with them: kept ones past their time, replaced images, volumes, servers of others."""
+"""The containers of a checkout: list them, stop kept ones, remove what crashed runs left."""
 
 from __future__ import annotations
 
-import os
-import re
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import pytest
-import yaml
 
-from sqlmodel_framework import TargetConfig, create_custom_target, create_engine_for_target
+from sqlmodel_framework import (
+    create_custom_target,
+    create_engine_for_target,
+)
 from sqlmodel_framework.engines import our_containers
+from sqlmodel_framework.engines.container_labels import CHECKOUT, CREATED, KIND, RUN, labels_of
 from sqlmodel_framework.engines.live import open_target
-from sqlmodel_framework.tests.integration.test_containers import (
-    DEPLOY,
-    PAGILA,
-    ROOT,
-    assert_nothing_is_left,
+from sqlmodel_framework.tests.integration.container_project import (
+    LIFETIME,
     docker,
+    identifier,
+    kept,
     ours,
     targets,
-    wait_for,
 )
 
-pytestmark = pytest.mark.container
-
-LIFETIME = "sqlmodel_framework.engines.reused_containers.LIFETIME"
+pytestmark = [pytest.mark.container, pytest.mark.usefixtures("project")]
 
 
-@pytest.fixture(autouse=True)
-def project(docker_engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A project of the test's own; at the end nothing of it is there."""
-    (tmp_path / "datakit.toml").write_text("")
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    kept = [name for name in ours() if "-kept-" in name]
-    docker("rm", "--force", "--volumes", *kept) if kept else None
-    assert_nothing_is_left()
+def made(**labels: str) -> str:
+    words = [word for pair in labels.items() for word in ("--label", "=".join(pair))]
+    arguments = [word.replace("__", ".") for word in words]
+    return docker("create", *arguments, "--env", "POSTGRES_PASSWORD=x", "postgres:15.8")
 
 
-@pytest.fixture
-def image() -> Iterator[str]:
-    """The name of an image that the test makes itself."""
-    name = f"datakit-test-{uuid4().hex[:8]}"
-    yield name
-    docker("rmi", "--force", *docker("images", "--all", "--quiet", "--filter", f"label={name}").split())
+def test_clean_removes_what_nobody_owns_and_nothing_else(project: Path) -> None:
+    labels = labels_of("postgres")
+    machine, pid, started = labels[RUN].split("/")
+    base = {CHECKOUT: labels[CHECKOUT], KIND: "postgres", CREATED: labels[CREATED]}
+    old = {**base, CREATED: str(int(time.time()) - 7200)}
+    entries = {
+        "alive": {**old, RUN: labels[RUN]},
+        "dead": {**base, RUN: f"{machine}/{pid}/1"},
+        "elsewhere": {**base, RUN: f"other-machine/{pid}/{started}"},
+        "elsewhere, old": {**old, RUN: f"other-machine/{pid}/{started}"},
+        "other checkout": {**old, CHECKOUT: "0" * 16, RUN: f"{machine}/{pid}/1"},
+    }
+    identifiers = {name: made(**entry) for name, entry in entries.items()}
+
+    def there() -> list[str]:
+        found = docker("ps", "-aq", "--no-trunc").split()
+        return [name for name, identifier in identifiers.items() if identifier in found]
+
+    try:
+        assert targets("list")[0] == 0
+        code, lines = targets("clean")
+        assert (code, len(lines)) == (0, 1), lines
+        assert there() == ["alive", "elsewhere", "elsewhere, old", "other checkout"]
+        assert targets("clean", "--older-than", "1h")[0] == 0
+        assert there() == ["alive", "elsewhere", "other checkout"]
+        assert targets("clean", "--older-than", "0s")[0] == 0
+        assert there() == ["alive", "other checkout"]
+        assert targets("clean") == (0, ["nothing to remove"])
+    finally:
+        docker("rm", "--force", "--volumes", *(identifiers[name] for name in there()))
 
 
-def kept(kind: str = "postgres", **fields: Any) -> TargetConfig:
-    return create_custom_target(kind, conn_method="container", reuse=True, deadline=180, **fields)
-
-
-def identifier() -> str:
+def test_a_run_whose_watching_program_was_killed_too_is_cleaned(image_of_podman: str) -> None:
+    code = (
+        "import os\n"
+        "from sqlmodel_framework import create_custom_target, create_engine_for_target\n"
+        "from sqlmodel_framework.engines.owned import _owned\n"
+        "create_engine_for_target(create_custom_target('postgres', conn_method='container'))\n"
+        "os.kill(_owned.program.pid, 9)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
     (name,) = ours()
-    return docker("inspect", "--format", "{{.Id}}", name)
-
-
-def commit(image: str, change: str) -> None:
-    made = docker("create", "--env", "POSTGRES_PASSWORD=x", "postgres:15.8")
-    docker("commit", "--change", change, "--change", f"LABEL {image}=", made, image)
-    docker("rm", made)
+    code_of_list, lines = targets("list")
+    assert code_of_list == 0
+    assert lines[0].startswith(name)
+    assert lines[0].endswith("its run is dead")
+    assert targets("stop", "--all") == (0, ["nothing to remove"])
+    code_of_stop, lines = targets("stop", name)
+    assert code_of_stop == 1
+    assert lines[0] == (
+        f"error: a container belongs to a run, and is not kept ({name}); seen: its run is dead;"
+        " next: see datakit targets clean --help"
+    )
+    assert targets("clean") == (0, [f"removed {name} ({image_of_podman}postgres:15.8)"])
+    assert ours() == []
 
 
 @pytest.mark.parametrize("kind", ["postgres", "mysql"])
@@ -97,113 +120,31 @@ def test_clean_does_not_take_a_container_for_the_one_that_had_its_name() -> None
         assert identifier() == before
 
 
-def test_a_kept_container_whose_image_was_made_anew_is_replaced(image: str) -> None:
-    commit(image, "LABEL turn=1")
-    seen = []
-    for turn in (1, 1, 2):
-        if turn == 2:
-            commit(image, "LABEL turn=2")
-        with kept(image=image) as target:
-            open_target(target)
-            seen.append(identifier())
-    assert seen[0] == seen[1] != seen[2]
-    docker("rm", "--force", "--volumes", *ours())
+def test_stopping_all_leaves_those_that_somebody_uses_and_a_run_keeps_its_own() -> None:
+    with kept() as used, kept(start_options=["-c", "work_mem=5MB"]) as unused:
+        open_target(used)
+        (name_of_used,) = ours()
+        open_target(unused)
+        (name_of_unused,) = {*ours()} - {name_of_used}
+        unused.close()
+        code, lines = targets("stop", "--all")
+        assert code == 0
+        assert lines[0].startswith(f"removed {name_of_unused} (")
+        assert lines[1:] == [
+            f"left {name_of_used}: somebody uses it; datakit targets stop {name_of_used} removes it"
+        ]
+        assert ours() == [name_of_used]
+    with create_custom_target("postgres", conn_method="container") as own:
+        open_target(own)
+        (name,) = {*ours()} - {name_of_used}
+        code, lines = targets("stop", name)
+        assert (code, "seen: its run is alive; next: end the run" in lines[0]) == (1, True), lines
 
 
-RUN_AND_DIE = """
-import os, subprocess, sys
-from sqlmodel_framework import create_custom_target, create_engine_for_target
-from sqlmodel_framework.engines.owned import _owned
-target = create_custom_target("postgres", conn_method="container", image=sys.argv[1])
-create_engine_for_target(target)
-print(_owned.program.pid, flush=True)
-input()
-"""
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=lambda one: one.name)
-def test_volumes_and_the_watching_program_go_with_the_container(number: signal.Signals, image: str) -> None:
-    """The official images declare a volume for their data, the stand-ins of the tests do not."""
-    commit(image, "VOLUME /var/lib/postgresql/data")
-    command = [sys.executable, "-c", RUN_AND_DIE, image]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as run:
-        assert run.stdout
-        program = Path("/proc") / run.stdout.readline().strip()
-        (name,) = ours()
-        volume = docker("inspect", "--format", "{{range .Mounts}}{{.Name}}{{end}}", name)
-        assert volume in docker("volume", "ls", "--quiet").split()
-        assert program.exists()
-        run.send_signal(number)
-    assert_nothing_is_left()
-    assert volume not in docker("volume", "ls", "--quiet").split()
-    wait_for(lambda: not program.exists())
-
-
-# a server that somebody else started
-
-
-@contextmanager
-def started(service: dict[str, Any]) -> Iterator[str]:
-    """The service of a compose file, by docker run, on a free port; gives the port."""
-    (published,) = service["ports"]
-    address, _, port = published.split(":")
-    options = [word for pair in service["environment"].items() for word in ("--env", "=".join(pair))]
-    name = docker(
-        "run", "--detach", "--publish", f"{address}::{port}", *options, service["image"], *service.get("command", ())
-    )  # fmt: skip
-    try:
-        _, *check = service["healthcheck"]["test"]
-        wait_for(
-            lambda: (
-                subprocess.run(["docker", "exec", name, *check], capture_output=True, check=False).returncode
-                == 0
-            ),
-            90,
-        )
-        yield docker("port", name, port).splitlines()[0].rpartition(":")[2]
-    finally:
-        docker("rm", "--force", "--volumes", name)
-
-
-def test_the_compose_file_and_the_variables_of_the_docs_deploy() -> None:
-    page = (ROOT / "docs" / "containers.md").read_text(encoding="utf-8")
-    (text,) = re.findall(r"```yaml\n(# compose.yaml\n.*?)```", page, re.DOTALL)
-    services = yaml.safe_load(text)["services"]
-    given = dict(
-        re.findall(r"(DATAKIT_(?:POSTGRES|MYSQL)_CONTAINER_\w+)=(\S+)", page.split("docker compose up")[1])
-    )
-    assert sorted(services) == ["mysql", "postgres"]
-    with started(services["postgres"]) as postgres, started(services["mysql"]) as mysql:
-        environment = {
-            **os.environ,
-            **given,
-            "DATAKIT_POSTGRES_CONTAINER_PORT": postgres,
-            "DATAKIT_MYSQL_CONTAINER_PORT": mysql,
-            "DOCKER_HOST": "unix:///nowhere",
-        }
-        done = subprocess.run(
-            [*DEPLOY, PAGILA, "--target", "postgres_container", "--target", "mysql_container",
-             "--validate", "--cleanup"],
-            env=environment, capture_output=True, text=True, check=False, timeout=120,
-        )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"postgres_container (postgres://postgres@127.0.0.1:{postgres}/)" in done.stdout + done.stderr
-    assert f"mysql_container (mysql://root@127.0.0.1:{mysql}/datakit)" in done.stdout + done.stderr
-
-
-@pytest.mark.parametrize("heading", ["GitHub Actions", "GitLab"])
-def test_the_snippets_for_ci_are_read_as_yaml_and_name_fields_of_targets(heading: str) -> None:
-    page = (ROOT / "docs" / "containers.md").read_text(encoding="utf-8")
-    section = page.split(f"### {heading}\n")[1]
-    snippet = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)[0])
-    job = snippet["jobs"]["datakits"] if heading == "GitHub Actions" else snippet["datakits"]
-    services = job["services"].values() if isinstance(job["services"], dict) else job["services"]
-    assert [service.get("image") or service["name"] for service in services] == ["postgres:15.8"]
-    variables = job.get("env") or job["variables"]
-    expected = {f"DATAKIT_POSTGRES_CONTAINER_{field}" for field in ("HOST", "PORT", "USER", "PASSWORD")}
-    assert set(variables) >= expected - (
-        {"DATAKIT_POSTGRES_CONTAINER_PORT"} if heading == "GitLab" else set()
-    )
-    assert set(variables) <= expected
+def test_no_engine_is_said_without_a_way_for_targets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
+    for command in ("list", "clean"):
+        code, (line,) = targets(command)
+        assert code == 1
+        assert line.endswith("No such file or directory; next: start one, or set DOCKER_HOST to its address")
+    monkeypatch.undo()
