@@ -139,6 +139,8 @@ class Decoder:
         import pyarrow.compute as pc
         from pyarrow import csv
 
+        if not texts.num_rows:
+            return []
         for position, bad in nulled.items():
             blank = pc.if_else(bad, pa.scalar(None, pa.string()), texts.column(position))
             texts = texts.set_column(position, self._names[position], blank)

@@ -121,7 +121,8 @@ class _Reader(threading.Thread):
         self._threads = threads
         self._taken = taken
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own code
-            [sys.executable, "-c", _START],
+            # -P: files of the working folder are no modules.
+            [sys.executable, "-P", "-c", _START],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,

@@ -211,6 +211,9 @@ _COLUMNS: dict[str, st.SearchStrategy[Any]] = {
     "text": st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
     "character(7)": st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=7),
     "bytea": st.binary(),
+    "integer[]": st.lists(st.none() | st.integers(-(2**31), 2**31 - 1), max_size=4),
+    "text[]": st.lists(st.none() | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), max_size=4),
+    "uuid": st.uuids().map(str),
     "date": st.dates(),
     "time": st.times(),
     "timestamp": st.datetimes(),
@@ -247,7 +250,12 @@ def test_any_table_is_read_as_the_driver_reads_it(
 
 
 def pythonic(value: Any, kind: str) -> Any:
-    return Decimal(value) if kind == "numeric" and value is not None else value
+    """What is text by design, as the driver reads it."""
+    if value is None:
+        return None
+    if kind.endswith("[]"):
+        return json.loads(value)
+    return Decimal(value) if kind == "numeric" else value
 
 
 def test_dates_are_dates(postgres_source: PostgresConnector, hands: PostgresHands) -> None:

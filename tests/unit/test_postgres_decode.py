@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
+from typing import Literal
+
 import pyarrow as pa
 import pytest
 from psycopg2 import sql
@@ -30,3 +33,43 @@ def test_a_block_that_is_none_is_refused_without_its_words(block: bytes) -> None
     assert str(caught.value).startswith("a row cannot be read (extract table t)")
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+def test_what_stands_beside_a_value_that_does_not_fit_stays_as_it_is() -> None:
+    words = ['""', "", '"a ""b"", c"', '"line\nline\r\n"', '"\\N"', "é", "NULL"]
+    block = "".join(
+        f"{word},{'infinity' if not place else '2024-02-29'}\n" for place, word in enumerate(words)
+    )
+    columns = [
+        SourceColumn("word", sql.SQL(""), pa.string(), pa.string()),
+        SourceColumn("day", sql.SQL(""), pa.date32(), pa.date32(), r"^\d{4}-", "null"),
+    ]
+    made = Decoder(columns, 3, "extract table t").decode(block.encode())
+    rows = pa.Table.from_batches(made.batches).to_pydict()
+    assert rows["word"] == ["", None, 'a "b", c', "line\nline\r\n", "\\N", "é", "NULL"]
+    assert rows["day"] == [None, *[date(2024, 2, 29)] * 6]
+    assert made.nulled == {"day": 1}
+    assert [batch.num_rows for batch in made.batches] == [3, 3, 1]
+
+
+@pytest.mark.parametrize("policy", ["null", "reject"])
+def test_one_column_in_which_nothing_fits(policy: Literal["null", "reject"]) -> None:
+    column = SourceColumn("a", sql.SQL(""), pa.date32(), pa.date32(), r"^\d{4}-", policy)
+    made = Decoder([column], 100, "extract table t").decode(b"infinity\n" * 3)
+    rows = 3 if policy == "null" else 0
+    assert [value for batch in made.batches for value in batch["a"].to_pylist()] == [None] * rows
+    assert (made.rejected.num_rows if made.rejected else 0) == 3 - rows
+
+
+def test_a_row_of_two_policies_is_rejected_and_counts_for_nothing_else() -> None:
+    columns = [
+        SourceColumn("a", sql.SQL(""), pa.date32(), pa.date32(), r"^\d{4}-", "null"),
+        SourceColumn("b", sql.SQL(""), pa.date32(), pa.date32(), r"^\d{4}-", "reject"),
+    ]
+    made = Decoder(columns, 100, "extract table t").decode(b"infinity,infinity\n2024-02-29,infinity\n")
+    assert made.rejected is not None
+    assert made.rejected.to_pylist() == [
+        {"a": "infinity", "b": "infinity", "reject_columns": ["b"]},
+        {"a": "2024-02-29", "b": "infinity", "reject_columns": ["b"]},
+    ]
+    assert (sum(batch.num_rows for batch in made.batches), made.nulled) == (0, {})
