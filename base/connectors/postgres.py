@@ -18,6 +18,7 @@ from sqlmodel_framework.base.connectors.postgres_catalog import keys_of, storage
 from sqlmodel_framework.base.connectors.postgres_check import ConnectionCheck, check_connection
 from sqlmodel_framework.base.connectors.postgres_config import PostgresConfig
 from sqlmodel_framework.base.connectors.postgres_copy import read_copies
+from sqlmodel_framework.base.connectors.postgres_decode import Decoded, Decoder
 from sqlmodel_framework.base.connectors.postgres_errors import driver_error_of, raise_refusal
 from sqlmodel_framework.base.connectors.postgres_parallel import read_in_processes
 from sqlmodel_framework.base.connectors.postgres_reading import Reading, bound, delivered
@@ -166,16 +167,10 @@ class PostgresConnector:
                 on_unrepresentable=on_unrepresentable,
             )
             described = reading.described(connection)
-            pieces = [""]
-            if parallel > 1:
-                pieces = self._pieces(connection, reading, None if query else table, parallel, split_by)
+            pieces = self._pieces(connection, reading, None if query else table, parallel, split_by)
             statements = reading.copies(connection, described, pieces)
             decoder = reading.decoder(described)
-            if len(statements) == 1:
-                blocks = read_copies(connection, statements, decoder)
-            else:
-                processes = min(parallel, len(statements))
-                blocks = read_in_processes(connection, self.config, statements, decoder, processes)
+            blocks = self._blocks(connection, statements, decoder, parallel)
             yield from delivered(blocks, decoder.schema, on_reject, reading.where)
 
     def count(
@@ -235,6 +230,8 @@ class PostgresConnector:
         parallel: int,
         split_by: str | None,
     ) -> list[str]:
+        if parallel == 1:
+            return [""]
         if split_by is not None:
             pieces = value_ranges(
                 connection, reading.source, reading.condition, split_by, parallel, reading.where
@@ -247,6 +244,14 @@ class PostgresConnector:
         if len(pieces) == 1:
             _log.info("%s: read by one connection: it is small, or only split_by can part it", reading.where)
         return pieces
+
+    def _blocks(
+        self, connection: PsycopgConnection, statements: Sequence[str], decoder: Decoder, parallel: int
+    ) -> Generator[Decoded, None, None]:
+        if len(statements) == 1:
+            return read_copies(connection, statements, decoder)
+        processes = min(parallel, len(statements))
+        return read_in_processes(connection, self.config, statements, decoder, processes)
 
     def _refuse_options(
         self,
