@@ -391,3 +391,25 @@ def test_a_forbidden_row_whose_key_is_somebodys_is_tried_with_another(
     run(postgres_database, "ALTER TABLE slot DROP CONSTRAINT ck_number")
     results = [prove_deployment(kit.tables, postgres_database, seed=seed) for seed in range(5)]
     assert [[finding.code for finding in result.findings] for result in results] == [["DK911"]] * 5
+
+
+@pytest.mark.postgres
+def test_a_row_whose_padded_values_all_differ_is_not_lost(
+    postgres_database: TargetConfig, write_kit: Callable[..., Path]
+) -> None:
+    source = """
+        import sqlalchemy as sa
+
+        class Node(SQLModel, table=True):
+            code: str = Field(sa_column=sa.Column(sa.CHAR(12), primary_key=True))
+            parent: str | None = Field(default=None, sa_column=sa.Column(sa.CHAR(12), sa.ForeignKey("node.code")))
+    """
+    kit = load_datakit(write_kit("nodes", {"nodes.py": source}))
+    deploy_data_objects(kit.tables, postgres_database)
+    for seed in range(3):
+        result = prove_deployment(kit.tables, postgres_database, seed=seed)
+        assert {(finding.code, finding.place) for finding in result.findings} == {
+            ("DK901", "node.code"),
+            ("DK901", "node.parent"),
+        }
+        assert result.not_proven == {}

@@ -11,7 +11,7 @@ from sqlmodel_framework.engines.base import Refusal
 from sqlmodel_framework.utils.findings import Finding
 from sqlmodel_framework.utils.proof.comparing import loss_of, shown, shown_pair
 from sqlmodel_framework.utils.proof.forbidden import Forbidden
-from sqlmodel_framework.utils.proof.rows import Row
+from sqlmodel_framework.utils.proof.rows import Row, loosely
 from sqlmodel_framework.utils.proof.store import Refused
 
 __all__ = ["Losses"]
@@ -41,6 +41,8 @@ class Losses:
     def compare(self, sent: Sequence[Row], read: Sequence[Row]) -> list[Row]:
         """Every value of rows that were sent, by primary key; a row without a twin takes the one that is most like it.
 
+        Most like it is one whose key differs in blanks at the end, case or accents alone, then one with most values in common.
+
         Gives the rows that are there.
         """
         lost = []
@@ -55,8 +57,8 @@ class Losses:
                 left = [other for other in left if other is not twin]
                 self._compare_row(row, twin)
         for row in waiting:
-            twin = max(left, key=lambda other: self._equal_values(row, other), default=None)
-            if twin is None or (not self._equal_values(row, twin) and len(row) > 1):
+            twin = self._most_like(row, left)
+            if twin is None:
                 self._lost(row)
                 lost.append(row)
             else:
@@ -67,6 +69,14 @@ class Losses:
     def _key(self, row: Row) -> Any:
         values = tuple(row[name] for name in self.contract.primary_key)
         return tuple(bytes(v) if isinstance(v, bytearray | memoryview) else v for v in values)
+
+    def _most_like(self, row: Row, left: Sequence[Row]) -> Row | None:
+        names = self.contract.primary_key
+        for other in left if names else ():
+            if all(loosely(row[name]) == loosely(other.get(name)) for name in names):
+                return other
+        twin = max(left, key=lambda other: self._equal_values(row, other), default=None)
+        return twin if twin is not None and (len(row) == 1 or self._equal_values(row, twin)) else None
 
     def _equal_values(self, sent: Row, read: Row) -> int:
         return sum(self._loss(name, sent, read) is None for name in sent)
