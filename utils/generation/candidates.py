@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from sqlmodel_framework.base.errors import RowsNotGeneratedError
 from sqlmodel_framework.base.models.contract import ColumnContract
+from sqlmodel_framework.utils.generation.numbers import decimal_bounds, float_range, integer_bounds
 from sqlmodel_framework.utils.generation.patterns import texts_matching
-from sqlmodel_framework.utils.generation.values import decimal_bounds, float_range, integer_bounds
 
 __all__ = ["candidates", "fits", "variants"]
 

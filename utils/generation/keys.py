@@ -24,18 +24,18 @@ from sqlmodel_framework.utils.generation.arrays import (
     typed,
     uuids,
 )
+from sqlmodel_framework.utils.generation.draws import where_of
 from sqlmodel_framework.utils.generation.hashing import Index, Key, Permutation
 from sqlmodel_framework.utils.generation.moments import moments_of
-from sqlmodel_framework.utils.generation.patterns import texts_matching
-from sqlmodel_framework.utils.generation.texts import provider_of, text_pool
-from sqlmodel_framework.utils.generation.values import (
+from sqlmodel_framework.utils.generation.numbers import (
     decimal_bounds,
     float_range,
     integer_bounds,
     multiples_within,
-    text_lengths,
-    where_of,
 )
+from sqlmodel_framework.utils.generation.patterns import texts_matching
+from sqlmodel_framework.utils.generation.texts import provider_of, text_pool
+from sqlmodel_framework.utils.generation.values import text_lengths
 
 __all__ = ["Digit", "Line", "Spread", "spread_of"]
 

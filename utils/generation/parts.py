@@ -16,10 +16,10 @@ from sqlmodel_framework.base.errors import RowsNotGeneratedError
 from sqlmodel_framework.base.models.contract import CheckRule
 from sqlmodel_framework.utils.generation.arrays import taken, with_nulls
 from sqlmodel_framework.utils.generation.checks import RowChecks
+from sqlmodel_framework.utils.generation.draws import Draw
 from sqlmodel_framework.utils.generation.equations import Equations
 from sqlmodel_framework.utils.generation.hashing import Index, Key
 from sqlmodel_framework.utils.generation.keys import Digit, Spread
-from sqlmodel_framework.utils.generation.values import Draw
 from sqlmodel_framework.utils.table_order import Reference
 
 if TYPE_CHECKING:

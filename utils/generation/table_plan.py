@@ -12,6 +12,7 @@ from sqlmodel_framework.base.models.contract import CheckRule, ColumnContract
 from sqlmodel_framework.base.models.tables import TableLike, is_table_class
 from sqlmodel_framework.utils.generation.candidates import candidates
 from sqlmodel_framework.utils.generation.checks import RowChecks, literals_of
+from sqlmodel_framework.utils.generation.draws import draw_from
 from sqlmodel_framework.utils.generation.equations import Equations
 from sqlmodel_framework.utils.generation.moments import earlier_of
 from sqlmodel_framework.utils.generation.parts import (
@@ -27,7 +28,7 @@ from sqlmodel_framework.utils.generation.parts import (
 )
 from sqlmodel_framework.utils.generation.table_keys import PlannedKeys
 from sqlmodel_framework.utils.generation.table_rows import Surroundings, TableRows
-from sqlmodel_framework.utils.generation.values import draw_from, draw_later, draw_of
+from sqlmodel_framework.utils.generation.values import draw_later, draw_of
 
 __all__ = ["plan_table"]
 
