@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pymysql
 
-from sqlmodel_framework.engines.containers import DATABASE, ContainerServer, Place
+from sqlmodel_framework.engines.containers import ContainerServer, Place
 from sqlmodel_framework.engines.system_databases import OF_MYSQL
 
 if TYPE_CHECKING:
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["MySQLServer"]
 
 _OURS = r"SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE 'datakit\_run\_%'"
-_SCHEMAS = "SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN %s"
+_SCHEMAS = r"""
+SELECT schema_name FROM information_schema.schemata
+WHERE schema_name NOT IN %s AND schema_name <> 'datakit' AND schema_name NOT LIKE 'datakit\_%%'
+"""
 _PATIENCE = 30
 _OTHERS = """
 SELECT count(*) FROM information_schema.processlist
@@ -87,7 +90,8 @@ class MySQLServer(ContainerServer):
         with connection.cursor() as cursor:
             # One run at a time: who is alone drops the schemas of runs that are gone, and nobody makes new ones meanwhile.
             cursor.execute("SELECT GET_LOCK('datakit_run', %s)", [_PATIENCE])
-            if not self._drop_abandoned(connection, cursor):
+            (locked,) = cursor.fetchone()
+            if not self._drop_abandoned(connection, cursor) and locked:
                 self._drop_schemas(connection, cursor)
             cursor.execute("SELECT GET_LOCK(%s, 0)", [name])
             cursor.execute(f"CREATE DATABASE {name}")
@@ -108,8 +112,8 @@ class MySQLServer(ContainerServer):
         return living
 
     def _drop_schemas(self, connection: Any, cursor: Any) -> None:
-        """Drop the named schemas that runs made: whatever is neither the server's own nor the container's first database."""
-        cursor.execute(_SCHEMAS, [[*OF_MYSQL, DATABASE]])
+        """Drop the named schemas that runs made: whatever is neither the server's own nor named by us: those have owners too."""
+        cursor.execute(_SCHEMAS, [OF_MYSQL])
         for (schema,) in cursor.fetchall():
             self.drop_database(connection, schema)
 

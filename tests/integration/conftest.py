@@ -82,7 +82,9 @@ def project(docker_engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     yield tmp_path
     kept = [name for name in ours() if "-kept-" in name]
     docker("rm", "--force", "--volumes", *kept) if kept else None
-    assert_nothing_is_left()
+    # Tests that kill something wait themselves for what the engine is just making.
+    if ours():
+        assert_nothing_is_left()
 
 
 @pytest.fixture

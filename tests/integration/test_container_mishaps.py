@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -89,8 +89,7 @@ def test_the_deadline_ends_with_the_log(image: str) -> None:
         start(deadline=6, image=image)
     text = str(caught.value)
     assert text.startswith("the container of PostgreSQL did not get ready in time")
-    assert "; its log ends with: " in text
-    assert " LOG: " in text
+    assert re.search(r"; its log ends with: (?!empty)", text)
     assert "expected: an answer of PostgreSQL within 6 s" in text
 
 
@@ -210,28 +209,9 @@ def test_a_host_that_nobody_knows_is_said_at_once(monkeypatch: pytest.MonkeyPatc
     assert ours() == []
 
 
-@pytest.mark.parametrize(
-    ("kind", "fields", "words"),
-    [
-        ("postgres", {"environment": {"POSTGRES_PASSWORD": "x", "PGPORT": "5555"}}, "variables.*seen: PGPORT, POSTGRES_PASSWORD;"),
-        ("postgres", {"start_options": ["-p", "6000"]}, "settings.*seen: port;"),
-        ("postgres", {"start_options": ["-c", "listen_addresses=localhost"]}, "settings.*seen: listen_addresses;"),
-        ("postgres", {"start_options": ["-cport=6000", "--listen-addresses=*"]}, "seen: listen_addresses, port;"),
-        ("postgres", {"start_options": ["-h", "localhost"]}, "settings.*seen: listen_addresses;"),
-        ("mysql", {"environment": {"MYSQL_TCP_PORT": "5"}}, "variables.*seen: MYSQL_TCP_PORT;"),
-        ("mysql", {"start_options": ["--port=5", "--bind-address", "::1"]}, "settings.*seen: bind_address, port;"),
-        ("mysql", {"start_options": ["-P5"]}, "settings.*seen: port;"),
-        ("mysql", {"database": "sys"}, "a database of the server's own cannot be a target's.*seen: sys;"),
-        ("mysql", {"database": "MySQL"}, "a database of the server's own cannot be a target's.*seen: MySQL;"),
-        ("postgres", {"database": "template1"}, "a database of the server's own.*seen: template1;"),
-    ],
-)  # fmt: skip
-def test_what_is_the_targets_own_is_refused_before_anything_starts(
-    kind: str, fields: dict[str, Any], words: str
-) -> None:
-    with (
-        pytest.raises(ConfigurationError, match=words),
-        create_custom_target(kind, conn_method="container", **fields) as target,
-    ):
-        open_target(target)
+def test_what_is_the_targets_own_is_refused_before_anything_starts() -> None:
+    with pytest.raises(ConfigurationError, match=r"sets these settings itself .*seen: port;"):
+        start(start_options=["-p", "6000"])
+    with pytest.raises(ConfigurationError, match=r"a database of the server's own cannot be a target's"):
+        start(database="template1")
     assert ours() == []

@@ -13,6 +13,7 @@ import pytest
 from sqlmodel_framework import ConfigurationError, create_custom_target, get_target_config
 from sqlmodel_framework.config.containers import ContainerSettings
 from sqlmodel_framework.engines.container_labels import RUN, checkout, labels_of, owner_of
+from sqlmodel_framework.engines.container_refusals import refuse_what_is_ours
 from sqlmodel_framework.engines.mysql_container import MySQLServer
 from sqlmodel_framework.engines.postgres_container import PostgresServer
 from sqlmodel_framework.engines.reused_containers import name_of
@@ -237,3 +238,39 @@ def test_without_the_extra_the_message_names_it(command: str) -> None:
     assert done.stdout.startswith(
         "a container target needs the extra 'testing', which is not installed; next: pip install"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "words"),
+    [
+        ("postgres", {"environment": {"POSTGRES_PASSWORD": "x", "PGPORT": "5555"}}, "variables.*seen: PGPORT, POSTGRES_PASSWORD;"),
+        ("postgres", {"start_options": ["-p", "6000"]}, "settings.*seen: port;"),
+        ("postgres", {"start_options": ["-c", "listen_addresses=localhost"]}, "settings.*seen: listen_addresses;"),
+        ("postgres", {"start_options": ["-cport=6000", "--listen-addresses=*"]}, "seen: listen_addresses, port;"),
+        ("postgres", {"start_options": ["-h", "localhost"]}, "settings.*seen: listen_addresses;"),
+        ("mysql", {"environment": {"MYSQL_TCP_PORT": "5"}}, "variables.*seen: MYSQL_TCP_PORT;"),
+        ("mysql", {"start_options": ["--port=5", "--bind-address", "::1"]}, "settings.*seen: bind_address, port;"),
+        ("mysql", {"start_options": ["-P5"]}, "settings.*seen: port;"),
+        ("mysql", {"database": "sys"}, "a database of the server's own cannot be a target's.*seen: sys;"),
+        ("mysql", {"database": "MySQL"}, "a database of the server's own cannot be a target's.*seen: MySQL;"),
+        ("postgres", {"database": "template1"}, "a database of the server's own.*seen: template1;"),
+    ],
+)  # fmt: skip
+def test_what_is_the_targets_own_is_refused(kind: str, fields: dict[str, Any], words: str) -> None:
+    server = {"postgres": PostgresServer(), "mysql": MySQLServer()}[kind]
+    with pytest.raises(ConfigurationError, match=words):
+        refuse_what_is_ours(server, create_custom_target(kind, conn_method="container", **fields))
+
+
+def test_settings_that_only_look_like_the_targets_own_are_taken() -> None:
+    options = [
+        "-c",
+        "work_mem=5MB",
+        "--log-statement=all",
+        "-c",
+        "application_name=-p",
+        "--",
+        "port_of_mine=1",
+    ]
+    target = create_custom_target("postgres", "postgres", conn_method="container", start_options=options)
+    refuse_what_is_ours(PostgresServer(), target)
