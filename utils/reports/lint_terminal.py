@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["lint_lines"]
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold cyan"}
+_FIX_STYLES = {"-": "red", "+": "green"}
 _INDENT = "    "
-_WIDEST = 120
+_NARROWEST, _WIDEST = 30, 120
 """Longer lines are hard to read, however wide the terminal is."""
 
 
@@ -24,21 +25,31 @@ def lint_lines(findings: Sequence[Finding], width: int) -> Iterator[Text]:
     """A block of lines for each finding, with an empty line behind it. Its first line and those of its fix are never wrapped."""
     from rich.text import Text
 
+    room = max(_NARROWEST, min(width, _WIDEST) - len(_INDENT))
     for finding in findings:
-        where = "" if finding.file is None else printable(f"{finding.file}:{finding.line}")
-        head = Text(f"{where}: " if where else "", style="bold")
-        head.append(f"{finding.code} {finding.severity.value}", style=_STYLES[finding.severity])
-        head.append(f" {finding.name}: ", style="default")
-        head.append(printable(finding.place), style="bold")
-        yield head
-        told = (f"expected {finding.expected}, found {finding.found}", *finding.cause.split("; "))
-        for sentence in told:
-            for line in wrap(
-                printable(sentence), max(30, min(width, _WIDEST) - len(_INDENT)), subsequent_indent="  "
-            ):
-                yield Text(_INDENT + line, style="" if sentence is told[0] else "dim")
-        if finding.fix is not None:
-            for line in fix_lines(finding.fix):
-                style = {"-": "red", "+": "green"}.get(line[:1], "")
-                yield Text(f"{_INDENT}{line}", style=style)
+        yield _head(finding)
+        yield from _wrapped(f"expected {finding.expected}, found {finding.found}", room)
+        for cause in finding.cause.split("; "):
+            yield from _wrapped(cause, room, style="dim")
+        for line in () if finding.fix is None else fix_lines(finding.fix):
+            yield Text(f"{_INDENT}{line}", style=_FIX_STYLES.get(line[:1], ""))
         yield Text("")
+
+
+def _head(finding: Finding) -> Text:
+    from rich.text import Text
+
+    where = "" if finding.file is None else f"{finding.file}:{finding.line}: "
+    return Text.assemble(
+        (printable(where), "bold"),
+        (f"{finding.code} {finding.severity.value}", _STYLES[finding.severity]),
+        f" {finding.name}: ",
+        (printable(finding.place), "bold"),
+    )
+
+
+def _wrapped(sentence: str, room: int, style: str = "") -> Iterator[Text]:
+    from rich.text import Text
+
+    for line in wrap(printable(sentence), room, subsequent_indent="  "):
+        yield Text(f"{_INDENT}{line}", style=style)
