@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from pathlib import Path
 
 __all__ = ["said_of_literals"]
@@ -30,7 +31,7 @@ def said_of_literals(error: BaseException, file: Path, line: int | None) -> str 
             place, Edit({"sa_type": sql_type}, imports=(("sqlalchemy", sql_type.partition("(")[0]),))
         )
         if fix is not None:
-            imports = f" with {'; '.join(fix.imports)}" if fix.imports else ""
+            imports = f" ({'; '.join(fix.imports)})" if fix.imports else ""
             said.append(
                 f"{ast.unparse(field.target)} in line {field.lineno}, write {' '.join(fix.new.split())}{imports}"
             )
@@ -40,17 +41,23 @@ def said_of_literals(error: BaseException, file: Path, line: int | None) -> str 
 
 
 def _type_for(field: ast.AnnAssign) -> str | None:
-    """The column type of a field whose annotation is a `Literal`, or one that may be None."""
-    value = "" if field.value is None else ast.unparse(field.value)
-    if "sa_type" in value or "sa_column=" in value:
+    """The column type of a field whose annotation is a `Literal`, or one that may be None; None where its values are no one type."""
+    given = "" if field.value is None else ast.unparse(field.value)
+    if "sa_type" in given or "sa_column=" in given:
         return None
     for part in ast.walk(field.annotation):
         if isinstance(part, ast.Subscript) and ast.unparse(part.value).rpartition(".")[2] == "Literal":
             members = part.slice.elts if isinstance(part.slice, ast.Tuple) else [part.slice]
-            values = [member.value for member in members if isinstance(member, ast.Constant)]
-            if all(isinstance(value, bool) for value in values):
-                return "Boolean"
-            if all(isinstance(value, int) for value in values):
-                return "Integer"
-            return f"String({max((len(value) for value in values if isinstance(value, str)), default=1)})"
+            return _type_of(members)
     return None
+
+
+def _type_of(members: Sequence[ast.expr]) -> str | None:
+    try:
+        values = [value for member in members if (value := ast.literal_eval(member)) is not None]
+    except ValueError:
+        return None  # a member of an enum, or a name
+    kinds = {type(value) for value in values}
+    if kinds == {str}:
+        return f"String({max(1, *map(len, values))})"
+    return {frozenset([bool]): "Boolean", frozenset([int]): "Integer"}.get(frozenset(kinds))

@@ -139,9 +139,45 @@ def test_a_literal_without_a_column_type(write_kit: WriteKit) -> None:
         f" Literal without a column type: state in line {line + 2}, write"
         " state: Literal['open', 'paid'] = Field(default='open', sa_type=String(4));"
         f" grade in line {line + 3}, write"
-        " grade: Literal[1, 2] | None = Field(default=None, index=True, sa_type=Integer) with from sqlalchemy import Integer;"
+        " grade: Literal[1, 2] | None = Field(default=None, index=True, sa_type=Integer) (from sqlalchemy import Integer);"
         " next: correct what is listed, then read the datakit again"
     )
+
+
+@pytest.mark.parametrize(
+    ("members", "sql_type"),
+    [
+        ("True, False", "Boolean"),
+        ("-1, 1", "Integer"),
+        ("'', None", "String(1)"),
+        ("'it', None, 'longer'", "String(6)"),
+        ("1, 'a'", None),
+        ("b'a'", None),
+        ("None", None),
+        ("Kind.a", None),
+    ],
+)
+def test_the_column_type_of_a_literal(write_kit: WriteKit, members: str, sql_type: str | None) -> None:
+    source = f"""
+        from enum import Enum
+        from typing import Literal
+
+        from sqlmodel import Field, SQLModel
+
+        class Kind(Enum):
+            a = 1
+
+        class Order(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+            one: Literal[{members}]
+    """
+    with pytest.raises(DiscoveryError) as caught:
+        load_datakit(write_kit("kit", {"order.py": dedent(source)}))
+    said = str(caught.value)
+    if sql_type is None:
+        assert "without a column type" not in said
+    else:
+        assert f"Field(sa_type={sql_type}) (from sqlalchemy import {sql_type.partition('(')[0]});" in said
 
 
 def test_a_file(write_kit: WriteKit, monkeypatch: pytest.MonkeyPatch) -> None:
