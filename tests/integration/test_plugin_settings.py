@@ -92,6 +92,11 @@ def test_a_test_of_which_no_target_is_left_says_so(inner: InnerSessions) -> None
             ADDING.replace('"../kit"', '"../kit", target=["sqlite_memory"]'),
             "the marker datakit knows no target*one of targets, isolation*",
         ),
+        (
+            [],
+            ADDING.replace('"../kit"', '"../kit", targets=[]'),
+            "the marker datakit names no target*leave targets out*",
+        ),
     ],
     ids=[
         "option",
@@ -102,6 +107,7 @@ def test_a_test_of_which_no_target_is_left_says_so(inner: InnerSessions) -> None
         "isolation",
         "isolation of the marker",
         "word of the marker",
+        "no target of the marker",
     ],
 )
 def test_a_wrong_word_is_told_without_a_traceback(
@@ -120,6 +126,29 @@ def test_a_test_without_a_marker_is_told_to_have_one(inner: InnerSessions) -> No
     result = inner.run("def test_one(datakit): pass")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(['no marker says which datakit: @pytest.mark.datakit("../my-datakit")'])
+
+
+def test_a_fixture_that_cannot_be_made_says_why_and_nothing_else(inner: InnerSessions) -> None:
+    result = inner.run(
+        """
+        @pytest.mark.datakit("../kitt")
+        def test_a_folder_that_is_not_there(datakit):
+            pass
+
+        @pytest.mark.datakit("../kit", isolation="rollback")
+        def test_async_in_a_transaction(datakit_async_session):
+            pass
+        """
+    )
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(
+        [
+            f"ConfigurationError: a test's datakit is not there; seen: {inner.project / 'kitt'}; expected: a folder, counted*",
+            "ConfigurationError: an async session has a connection of its own, outside of the transaction that is rolled back*",
+        ]
+    )
+    assert "plugin.py" not in text(result)
+    assert "During handling" not in text(result)
 
 
 # targets that are not there

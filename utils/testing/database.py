@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Engine
 from sqlmodel import Session
 
-from sqlmodel_framework.base.errors import ConfigurationError
+from sqlmodel_framework.base.errors import ConfigurationError, MissingExtraError
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.fresh import Isolation
 from sqlmodel_framework.engines.live import create_async_engine_for_target, open_target
@@ -71,15 +71,29 @@ class FreshDatabase:
 
     @cached_property
     def async_engine(self) -> AsyncEngine:
-        """An async engine on the same database. Needs the extra `async`."""
-        return create_async_engine_for_target(self.target)
+        """An async engine on the same database. Raises MissingExtraError without the extra `async`."""
+        try:
+            return create_async_engine_for_target(self.target)
+        except ImportError as exc:
+            raise MissingExtraError("async", needed_for="an async engine") from exc
 
     @cached_property
     def async_session(self) -> AsyncSession:
-        """One async session of SQLModel; end it in the test's own event loop: `async with datakit.async_session`."""
+        """One async session of SQLModel; end it in the test's own event loop: `async with datakit.async_session`.
+
+        Raises ConfigurationError with `rollback`: it has a connection of its own, outside of the test's transaction.
+        """
+        if self.isolation == "rollback":
+            raise ConfigurationError(
+                "an async session has a connection of its own, outside of the transaction that is rolled back",
+                where=self.target.label,
+                seen="isolation='rollback'",
+                next_step="use isolation='database' for this test",
+            )
+        engine = self.async_engine
         from sqlmodel.ext.asyncio.session import AsyncSession
 
-        return AsyncSession(self.async_engine)
+        return AsyncSession(engine)
 
     def __getitem__(self, name: str) -> Any:
         """The class of that name, or of that table. Raises ConfigurationError where there is none, or more than one."""
@@ -92,7 +106,7 @@ class FreshDatabase:
             where=self.target.label,
             seen=name,
             expected="one of " + ", ".join(get_close_matches(name, known, n=3) or known),
-            next_step="import the class" if found else "",
+            next_step="import the class" if found else None,
         )
 
     def validate(self, **options: Any) -> ValidationResult:

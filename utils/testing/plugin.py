@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sqlmodel_framework.utils.testing.databases import FreshDatabases, KitLike
     from sqlmodel_framework.utils.testing.session import DatakitSession
 
+_Made = TypeVar("_Made")
 _MARKER = (
     "datakit(*kits, targets=None, isolation=None): a fresh database with the tables of these datakits, folders beside the"
     " test file or importable names, once for each target"
@@ -223,13 +224,7 @@ def datakit(request: pytest.FixtureRequest, datakit_factory: Callable[..., Fresh
     marker = request.node.get_closest_marker("datakit")
     if marker is None:
         pytest.fail('no marker says which datakit: @pytest.mark.datakit("../my-datakit")', pytrace=False)
-    from sqlmodel_framework.base.errors import DatakitError
-
-    try:
-        return datakit_factory(*marker.args)
-    except DatakitError as exc:
-        # Its words say what is wrong; the way through the plugin does not.
-        pytest.fail(f"{type(exc).__name__}: {exc}", pytrace=False)
+    return _or_fail(lambda: datakit_factory(*marker.args))
 
 
 @pytest.fixture
@@ -253,13 +248,24 @@ def datakit_session(datakit: FreshDatabase) -> Session:
 @pytest.fixture
 def datakit_async_session(datakit: FreshDatabase) -> AsyncSession:
     """An async session on the test's database, to be ended by the test: `async with datakit_async_session as session`."""
-    return datakit.async_session
+    return _or_fail(lambda: datakit.async_session)
 
 
 @pytest.fixture
 def datakit_seed(datakit: FreshDatabase) -> Callable[..., SeedResult]:
     """Loads generated rows into all tables, parents first: `datakit_seed(rows=100, seed=0)`."""
     return datakit.seed
+
+
+def _or_fail(make: Callable[[], _Made]) -> _Made:
+    """What a fixture gives; of our errors the words are shown, and not the way through the plugin."""
+    from sqlmodel_framework.base.errors import DatakitError
+
+    try:
+        return make()
+    except DatakitError as exc:
+        told = f"{type(exc).__name__}: {exc}"
+    pytest.fail(told, pytrace=False)
 
 
 def _session_of(config: pytest.Config) -> DatakitSession:

@@ -93,8 +93,14 @@ def kits_of(kits: Iterable[KitLike], folder: Path) -> list[KitLike]:
 
 def _kit_of(kit: KitLike, folder: Path) -> KitLike:
     if isinstance(kit, str | os.PathLike):
-        beside = folder / kit
-        return beside if beside.exists() or os.sep in str(kit) else kit
+        beside = Path(os.path.normpath(folder / kit))
+        if not beside.exists() and os.sep in str(kit):
+            raise ConfigurationError(
+                "a test's datakit is not there",
+                seen=str(beside),
+                expected="a folder, counted from the test file's, or an importable name",
+            )
+        return beside if beside.exists() else kit
     return kit
 
 
@@ -106,7 +112,7 @@ class Wishes(NamedTuple):
 
 
 def read_marker(marker: pytest.Mark | None) -> Wishes:
-    """What a marker `datakit` says. Raises ConfigurationError for a word that it does not know."""
+    """What a marker `datakit` says. Raises ConfigurationError for a word that it does not know, and for no target."""
     given = dict(marker.kwargs) if marker else {}
     targets, isolation = given.pop("targets", None), given.pop("isolation", None)
     if given:
@@ -115,6 +121,12 @@ def read_marker(marker: pytest.Mark | None) -> Wishes:
             expected="one of " + ", ".join(Wishes._fields),
         )
     names = (targets,) if isinstance(targets, str) else None if targets is None else tuple(targets)
+    if names == ():
+        raise ConfigurationError(
+            "the marker datakit names no target",
+            seen="targets=[]",
+            next_step="leave targets out for the usual ones",
+        )
     return Wishes(names, _known_isolation(isolation))
 
 
