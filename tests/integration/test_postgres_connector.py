@@ -20,7 +20,6 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pandas as pd
 import pyarrow as pa
@@ -35,7 +34,7 @@ from sqlmodel_framework import (
     TargetConfig,
     TryAgainError,
 )
-from sqlmodel_framework.utils.demo import source_config
+from sqlmodel_framework.tests.integration.postgres_sources import plain, postgres_source_on, settled
 
 pytestmark = pytest.mark.postgres
 
@@ -43,8 +42,7 @@ pytestmark = pytest.mark.postgres
 @pytest.fixture
 def source(postgres_database: TargetConfig) -> PostgresConnector:
     """A connector to an empty database; its connections are told from others by their application name."""
-    name = f"reader_{uuid4().hex[:8]}"
-    return PostgresConnector(replace(source_config(postgres_database), application_name=name))
+    return postgres_source_on(postgres_database)
 
 
 def run(source: PostgresConnector, *statements: str) -> None:
@@ -440,7 +438,7 @@ def test_memory_does_not_grow_with_the_rows(source: PostgresConnector) -> None:
     for rows in (100_000, 1_500_000):
         child = subprocess.run(
             [sys.executable, "-c", MEASURE, str(rows)],
-            input=json.dumps(plain(source.config)),
+            input=json.dumps(plain(source)),
             capture_output=True,
             text=True,
             check=True,
@@ -449,18 +447,6 @@ def test_memory_does_not_grow_with_the_rows(source: PostgresConnector) -> None:
         assert read == rows
     # 370 MB of rows against 25 MB.
     assert peaks[1_500_000] - peaks[100_000] < 60
-
-
-def plain(config: PostgresConfig) -> dict[str, Any]:
-    assert not isinstance(config.password, str)
-    password = config.password.get_secret_value() if config.password else None
-    return {
-        "host": config.host,
-        "port": config.port,
-        "database": config.database,
-        "username": config.username,
-        "password": password,
-    }
 
 
 # Failures: each begins with a source that works, whose table `secrets` holds CANARY, and whose password is replaced by
@@ -697,16 +683,6 @@ def test_a_failure_says_what_to_do_and_no_secret(
     # The error holds the frames, and they the generator, that ends the session.
     del error, caught
     assert settled(lambda: copy_threads() == [] and sessions(secret_source) == [])
-
-
-def settled(condition: Callable[[], bool]) -> bool:
-    """Whether a condition comes about: a server notices the end of a connection a moment later."""
-    deadline = clock.monotonic() + 10
-    while not condition():
-        if clock.monotonic() > deadline:
-            return False
-        clock.sleep(0.02)
-    return True
 
 
 def test_a_test_of_the_connection_answers_and_logs(

@@ -151,6 +151,7 @@ def test_sixteen_hundred_columns(postgres_source: PostgresConnector, hands: Post
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_value_of_one_gigabyte(postgres_source: PostgresConnector, hands: PostgresHands) -> None:
     size = 1_000_000_000
     query = f"SELECT 'before' AS v UNION ALL SELECT repeat('x', {size}) UNION ALL SELECT 'after'"
