@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read_in_processes"]
 
-Taken = Queue[Future[Decoded] | DatakitError | None]
+_Taken = Queue[Future[Decoded] | DatakitError | None]
 
 _PIPE_BYTES = 1 << 20
 _SECONDS_TO_END = 5
@@ -61,7 +61,7 @@ def read_in_processes(
         cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         cursor.execute("SELECT pg_catalog.pg_export_snapshot()")
         (snapshot,) = cursor.fetchone() or (None,)
-    taken: Taken = Queue(maxsize=processes)
+    taken: _Taken = Queue(maxsize=processes)
     threads = ThreadPoolExecutor(processes, thread_name_prefix="datakit-decode")
     readers: list[_Reader] = []
     try:
@@ -100,7 +100,7 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _stop(readers: Sequence[_Reader], taken: Taken) -> None:
+def _stop(readers: Sequence[_Reader], taken: _Taken) -> None:
     for reader in readers:
         reader.end()
     for reader in readers:
@@ -115,7 +115,7 @@ def _stop(readers: Sequence[_Reader], taken: Taken) -> None:
 class _Reader(threading.Thread):
     """One process, and the thread that hands its blocks to those that decode, and these on in a queue that all readers share."""
 
-    def __init__(self, request: bytes, decoder: Decoder, threads: ThreadPoolExecutor, taken: Taken) -> None:
+    def __init__(self, request: bytes, decoder: Decoder, threads: ThreadPoolExecutor, taken: _Taken) -> None:
         super().__init__(name="datakit-copy", daemon=True)
         self._decoder = decoder
         self._threads = threads

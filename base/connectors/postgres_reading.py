@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -43,7 +43,7 @@ class Reading:
     condition: str = ""
     columns: Sequence[str] | None = None
     batch_size: int = 65_536
-    on_unrepresentable: OnUnrepresentable = field(default="fail")
+    on_unrepresentable: OnUnrepresentable = "fail"
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
