@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -303,11 +304,15 @@ def test_markers_and_options_are_told(inner: InnerSessions) -> None:
     inner.again("--markers").stdout.fnmatch_lines(
         ["@pytest.mark.datakit(?kits, targets=None, isolation=None)*"]
     )
+    page = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
     told = text(inner.again("--help"))
     for word in ("targets", "keep-failed", "reuse", "require-targets"):
         assert f"--datakit-{word}" in told
+        assert f"`--datakit-{word}`" in page
     for word in ("datakit_targets", "datakit_isolation", "datakit_reuse", "datakit_require_targets"):
         assert word in told
+        assert f"`{word}`" in page
     fixtures = text(inner.again("--fixtures", "-v"))
     for word in ("", "_target", "_engine", "_session", "_async_session", "_factory", "_seed"):
         assert f"datakit{word} --" in fixtures
+        assert f"| `datakit{word}` |" in page
