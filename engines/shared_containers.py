@@ -57,6 +57,7 @@ def share_container(target: TargetConfig, server: ContainerServer) -> None:
         box.container.begin()
         place = wait_until_ready(box)
     point_at(target, place)
+    target.point_at(server_ended=box.end)
 
 
 def _find(box: Box) -> bool:
