@@ -88,8 +88,11 @@ class Equations:
         steps = [step for ways in self._choices for step in self._steps(ways, rows, attempt)]
         # One equation may read what another one gives.
         for _ in steps:
+            before = {step.name: rows[step.name] for step in steps}
             for step in steps:
                 rows[step.name] = self._solved(step, rows, attempt)
+            if all(rows[name] == values for name, values in before.items()):
+                break
         changed = smaller | solved
         return {
             name: pa.array(rows[name], values.type) if name in changed else values
