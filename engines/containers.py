@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from secrets import token_urlsafe
@@ -32,10 +32,20 @@ if TYPE_CHECKING:
     from sqlmodel_framework.config.targets import TargetConfig
     from sqlmodel_framework.engines.database_containers import DatabaseContainer
 
-__all__ = ["DATABASE", "Box", "ContainerServer", "Place", "point_at", "start_container", "wait_until_ready"]
+__all__ = [
+    "DATABASE",
+    "Box",
+    "ContainerServer",
+    "Place",
+    "point_at",
+    "start_container",
+    "take_over_or_make",
+    "wait_until_ready",
+]
 
 DATABASE = "datakit"
 _LINES_OF_LOG = 8
+_NAMING = 30
 _KILLED = 137
 
 
@@ -298,6 +308,24 @@ def point_at(target: TargetConfig, place: Place) -> None:
         password=place.password,
         database=place.database,
     )
+
+
+def take_over_or_make(box: Box, find: Callable[[], bool], create: Callable[[], bool]) -> None:
+    """Find the container of this name, or create it; `create` is False where the name is taken.
+
+    The engine takes a name some time before the container that another process is making can be found by it. Raises
+    TryAgainError.
+    """
+    end = time.monotonic() + _NAMING
+    while not (find() or create()):
+        if time.monotonic() > end:
+            raise TryAgainError(
+                "a container was removed as often as it was made",
+                where=box.target.label,
+                seen=box.name,
+                next_step="try again",
+            )
+        time.sleep(0.05)
 
 
 def wait_until_ready(box: Box) -> Place:

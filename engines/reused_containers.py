@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmodel_framework.base.errors import ConfigurationError, DeploymentError, TryAgainError
 from sqlmodel_framework.engines.container_labels import CHECKOUT, EXPIRES, REUSED, checkout, labels_of
-from sqlmodel_framework.engines.containers import Box, ContainerServer, Place, point_at, wait_until_ready
+from sqlmodel_framework.engines.containers import (
+    Box,
+    ContainerServer,
+    Place,
+    point_at,
+    take_over_or_make,
+    wait_until_ready,
+)
 from sqlmodel_framework.engines.docker_engine import docker_errors
 
 if TYPE_CHECKING:
@@ -23,7 +30,6 @@ __all__ = ["LIFETIME", "join_container", "name_of"]
 
 LIFETIME = 24 * 3600
 """Seconds after which a container is replaced, as soon as nobody is connected to it."""
-_ATTEMPTS = 5
 _PATIENCE = 30
 
 
@@ -35,16 +41,7 @@ def join_container(target: TargetConfig, server: ContainerServer) -> None:
     box = Box(server, target, name_of(target, server))
     target.on_close(box.close)
     with docker_errors(target.label):
-        for _ in range(_ATTEMPTS):
-            if _find(box) or _create(box):
-                break
-        else:
-            raise TryAgainError(
-                "a kept container was removed as often as it was made",
-                where=target.label,
-                seen=box.name,
-                next_step="try again",
-            )
+        take_over_or_make(box, lambda: _find(box), lambda: _create(box))
         box.container.begin()
         place = _ready(box)
     _take_database(box, place)

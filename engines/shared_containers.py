@@ -6,17 +6,20 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from sqlmodel_framework.base.errors import TryAgainError
 from sqlmodel_framework.engines.container_labels import RUN, checkout, labels_of
-from sqlmodel_framework.engines.containers import Box, ContainerServer, point_at, wait_until_ready
+from sqlmodel_framework.engines.containers import (
+    Box,
+    ContainerServer,
+    point_at,
+    take_over_or_make,
+    wait_until_ready,
+)
 from sqlmodel_framework.engines.docker_engine import docker_errors
 
 if TYPE_CHECKING:
     from sqlmodel_framework.config.targets import TargetConfig
 
 __all__ = ["share_container"]
-
-_ATTEMPTS = 5
 
 
 def share_container(target: TargetConfig, server: ContainerServer) -> None:
@@ -44,16 +47,7 @@ def share_container(target: TargetConfig, server: ContainerServer) -> None:
     target.on_close(box.close)
     box.remove_after(run.owner)
     with docker_errors(target.label):
-        for _ in range(_ATTEMPTS):
-            if _find(box) or _create(box, run.owner):
-                break
-        else:
-            raise TryAgainError(
-                "a run's container was removed as often as it was made",
-                where=target.label,
-                seen=box.name,
-                next_step="try again",
-            )
+        take_over_or_make(box, lambda: _find(box), lambda: _create(box, run.owner))
         box.container.begin()
         place = wait_until_ready(box)
     point_at(target, place)

@@ -54,7 +54,7 @@ _ALL = list(product((signal.SIGKILL, signal.SIGINT, signal.SIGTERM), (["-n", "2"
 WAYS = [_ALL[5 * number % len(_ALL)] for number in range(KILLS)]
 
 
-def tests_on(targets: list[str], number: int) -> str:
+def file_on(targets: list[str], number: int) -> str:
     return SOURCE.replace("TARGETS", repr(targets)).replace("NUMBER", str(number))
 
 
@@ -68,7 +68,7 @@ def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("slow_machine")
 def test_one_file_on_all_targets_from_two_checkouts_at_once(inner: InnerSessions) -> None:
-    inner.tests(tests_on(SEVEN, 2))
+    inner.tests(file_on(SEVEN, 2))
     second = inner.copy()
     settings = ["-o", "timeout=300"]
     running = {
@@ -92,7 +92,7 @@ def test_a_killed_run_leaves_nothing(
     number, workers, main_alone = way
     # Whichever comes first is met by most signals.
     targets = random.sample(SEVEN, len(SEVEN))
-    inner.tests(tests_on(targets, 100))
+    inner.tests(file_on(targets, 100))
     process = inner.start(*workers)
     while not inner.left() and process.poll() is None:
         time.sleep(0.05)
