@@ -14,14 +14,14 @@ import psycopg2
 from psycopg2 import sql
 
 from sqlmodel_framework.base.connectors.base import TableDescription
+from sqlmodel_framework.base.connectors.csv_decoding import Decoded, Decoder, delivered
 from sqlmodel_framework.base.connectors.postgres_catalog import keys_of, storage_of, tables_of
 from sqlmodel_framework.base.connectors.postgres_check import ConnectionCheck, check_connection
 from sqlmodel_framework.base.connectors.postgres_config import PostgresConfig
 from sqlmodel_framework.base.connectors.postgres_copy import read_copies
-from sqlmodel_framework.base.connectors.postgres_decode import Decoded, Decoder
 from sqlmodel_framework.base.connectors.postgres_errors import driver_error_of, raise_refusal
 from sqlmodel_framework.base.connectors.postgres_parallel import read_in_processes
-from sqlmodel_framework.base.connectors.postgres_reading import Reading, bound, delivered
+from sqlmodel_framework.base.connectors.postgres_reading import Reading, bound
 from sqlmodel_framework.base.connectors.postgres_session import (
     DRIVER_SESSION,
     REFUSED,
@@ -29,7 +29,7 @@ from sqlmodel_framework.base.connectors.postgres_session import (
     reading_session,
 )
 from sqlmodel_framework.base.connectors.postgres_split import page_ranges, value_ranges
-from sqlmodel_framework.base.connectors.postgres_types import OnUnrepresentable
+from sqlmodel_framework.base.connectors.source_columns import OnUnrepresentable, refuse_options
 from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, ExtractionError
 
 if TYPE_CHECKING:
@@ -156,7 +156,14 @@ class PostgresConnector:
         whole table.
         """
         doing = f"extract {self._shown(table, query=query)}"
-        self._refuse_options(doing, parallel, on_unrepresentable, on_reject)
+        refuse_options(batch_size, on_unrepresentable, on_reject, self._where(doing))
+        if parallel < 1:
+            raise ConfigurationError(
+                "parallel is no number of readers",
+                where=self._where(doing),
+                seen=str(parallel),
+                expected="1 or more",
+            )
         with self._session(doing) as connection:
             reading = Reading(
                 source=self._source(connection, table, parameters, doing, query=query),
@@ -168,7 +175,7 @@ class PostgresConnector:
             )
             described = reading.described(connection)
             pieces = self._pieces(connection, reading, None if query else table, parallel, split_by)
-            statements = reading.copies(connection, described, pieces)
+            statements = reading.copies(described, pieces)
             decoder = reading.decoder(described)
             blocks = self._blocks(connection, statements, decoder, parallel)
             yield from delivered(blocks, decoder.schema, on_reject, reading.where)
@@ -252,30 +259,6 @@ class PostgresConnector:
             return read_copies(connection, statements, decoder)
         processes = min(parallel, len(statements))
         return read_in_processes(connection, self.config, statements, decoder, processes)
-
-    def _refuse_options(
-        self,
-        doing: str,
-        parallel: int,
-        on_unrepresentable: OnUnrepresentable,
-        on_reject: Callable[[pa.RecordBatch], None] | None,
-    ) -> None:
-        if parallel < 1:
-            raise ConfigurationError(
-                "parallel is no number of readers",
-                where=self._where(doing),
-                seen=str(parallel),
-                expected="1 or more",
-            )
-        policies = (
-            on_unrepresentable.values() if isinstance(on_unrepresentable, Mapping) else [on_unrepresentable]
-        )
-        if "reject" in policies and on_reject is None:
-            raise ConfigurationError(
-                "rejected rows would be lost",
-                where=self._where(doing),
-                next_step="give on_reject a function that takes them as record batches",
-            )
 
     def _where(self, doing: str) -> str:
         return f"{doing}, {self.config.address}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlmodel_framework.base.connectors.base import ForeignKey
-from sqlmodel_framework.base.connectors.postgres_types import refuse_unknown
+from sqlmodel_framework.base.connectors.source_columns import refuse_unknown
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PsycopgConnection  # noqa: N812 - the driver's class is lower case

@@ -20,7 +20,7 @@ import psycopg2
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PsycopgConnection  # noqa: N812 - the driver's class is lower case
 
-    from sqlmodel_framework.base.connectors.postgres_decode import Decoded, Decoder
+    from sqlmodel_framework.base.connectors.csv_decoding import Decoded, Decoder
 
 __all__ = ["copy_blocks", "read_copies"]
 

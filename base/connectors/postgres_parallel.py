@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import SecretStr
 
 from sqlmodel_framework.base import errors
+from sqlmodel_framework.base.connectors.csv_decoding import Decoded, Decoder
 from sqlmodel_framework.base.connectors.postgres_config import PostgresConfig
-from sqlmodel_framework.base.connectors.postgres_decode import Decoded, Decoder
 from sqlmodel_framework.base.connectors.postgres_worker import BLOCK, END, ERROR, HEADER
 from sqlmodel_framework.base.errors import DatakitError, TryAgainError
 

@@ -1,33 +1,22 @@
-"""What one extraction reads, and how its rows are handed to the caller."""
+"""What one extraction reads."""
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
-from psycopg2 import sql
 
-from sqlmodel_framework.base.connectors.postgres_decode import Decoded, Decoder
-from sqlmodel_framework.base.connectors.postgres_types import (
-    OnUnrepresentable,
-    SourceColumn,
-    chosen_columns,
-    describe_columns,
-)
+from sqlmodel_framework.base.connectors.csv_decoding import Decoder
+from sqlmodel_framework.base.connectors.postgres_types import describe_columns
+from sqlmodel_framework.base.connectors.source_columns import OnUnrepresentable, SourceColumn, chosen_columns
 from sqlmodel_framework.base.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from psycopg2.extensions import connection as PsycopgConnection  # noqa: N812 - the driver's class is lower case
 
-__all__ = ["Reading", "bound", "delivered"]
-
-_log = logging.getLogger(__name__)
+__all__ = ["Reading", "bound"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,29 +34,18 @@ class Reading:
     batch_size: int = 65_536
     on_unrepresentable: OnUnrepresentable = "fail"
 
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ConfigurationError(
-                "the batch size is no number of rows",
-                where=self.where,
-                seen=str(self.batch_size),
-                expected="1 or more",
-            )
-
     def described(self, connection: PsycopgConnection) -> list[SourceColumn]:
         """The columns that are read, each under its policy."""
-        every = describe_columns(connection, sql.SQL(self.source), self.where)
+        every = describe_columns(connection, self.source, self.where)
         return chosen_columns(every, self.columns, self.on_unrepresentable, self.where)
 
     def decoder(self, columns: Sequence[SourceColumn]) -> Decoder:
         """What makes batches of these columns."""
         return Decoder(columns, self.batch_size, self.where)
 
-    def copies(
-        self, connection: PsycopgConnection, columns: Sequence[SourceColumn], pieces: Sequence[str]
-    ) -> list[str]:
+    def copies(self, columns: Sequence[SourceColumn], pieces: Sequence[str]) -> list[str]:
         """A COPY statement of these columns for the rows of each piece; an empty piece is all rows."""
-        selected = sql.SQL(", ").join(column.printed for column in columns).as_string(connection)
+        selected = ", ".join(column.printed for column in columns)
         return [self._copy(selected, piece) for piece in pieces]
 
     def _copy(self, selected: str, piece: str) -> str:
@@ -94,33 +72,3 @@ def bound(connection: PsycopgConnection, text: str, parameters: Mapping[str, Any
             seen="parameters " + ", ".join(sorted(map(str, parameters))),
             expected="a value the driver knows for each %(name)s; a percent sign itself is %%",
         ) from None
-
-
-def delivered(
-    blocks: Generator[Decoded, None, None],
-    schema: pa.Schema,
-    on_reject: Callable[[pa.RecordBatch], None] | None,
-    where: str,
-) -> Generator[pa.RecordBatch, None, None]:
-    """The batches of the blocks, at least one; rejected rows go to `on_reject`, what became NULL is logged by count."""
-    import pyarrow as pa
-
-    nulled: Counter[str] = Counter()
-    given = False
-    with closing(blocks):
-        for block in blocks:
-            nulled += block.nulled
-            if block.rejected is not None and on_reject is not None:
-                on_reject(block.rejected)
-            for batch in block.batches:
-                given = True
-                yield batch
-    if not given:
-        yield pa.RecordBatch.from_pylist([], schema=schema)
-    for column, values in sorted(nulled.items()):
-        _log.warning(
-            "%s: column %s: values that do not fit their Arrow type and became NULL: %d",
-            where,
-            column,
-            values,
-        )

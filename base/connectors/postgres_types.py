@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from binascii import unhexlify
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
-from sqlmodel_framework.base.errors import ConfigurationError, ExtractionError
+from sqlmodel_framework.base.connectors.source_columns import SourceColumn, refuse_unusable
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from psycopg2.extensions import connection as PsycopgConnection  # noqa: N812 - the driver's class is lower case
 
-__all__ = [
-    "OnUnrepresentable",
-    "SourceColumn",
-    "Unrepresentable",
-    "chosen_columns",
-    "describe_columns",
-    "finished_array",
-    "refuse_unknown",
-    "refuse_unusable",
-]
+__all__ = ["describe_columns"]
 
-Unrepresentable = Literal["fail", "null", "string", "reject"]
-OnUnrepresentable = Unrepresentable | Mapping[str, Unrepresentable]
-
-_POLICIES = ("fail", "null", "string", "reject")
 _BYTEA = 17
 _MONEY = 790
 _NUMERIC = 1700
@@ -43,45 +26,13 @@ _TIMES = r"^([01]\d|2[0-3]):"
 _DIGITS = r"^-?[0-9]"
 
 
-@dataclass(frozen=True)
-class SourceColumn:
-    """One column to read. `printed` is the expression that the server prints, `parsed` the type that the text is parsed as,
-    `given` the type that leaves the connector.
-
-    `fitting` is the pattern of the texts that `given` can hold, None where it holds all values of the column; `policy`
-    says what becomes of the others.
-    """
-
-    name: str
-    printed: sql.Composable
-    parsed: pa.DataType
-    given: pa.DataType
-    fitting: str | None = None
-    policy: Unrepresentable = "fail"
-
-    @property
-    def field(self) -> pa.Field:
-        """The Arrow field that leaves the connector."""
-        import pyarrow as pa
-
-        return pa.field(self.name, self.given)
-
-    def under(self, policy: Unrepresentable) -> SourceColumn:
-        """The column read under a policy; with `string`, one whose values do not all fit is read as text."""
-        import pyarrow as pa
-
-        if policy == "string" and self.fitting is not None:
-            return replace(self, parsed=pa.string(), given=pa.string(), fitting=None, policy=policy)
-        return replace(self, policy=policy)
-
-
-def describe_columns(connection: PsycopgConnection, source: sql.Composable, where: str) -> list[SourceColumn]:
+def describe_columns(connection: PsycopgConnection, source: str, where: str) -> list[SourceColumn]:
     """The columns of a table or subquery, in order; a domain is read as the type below it.
 
     Raises ExtractionError where there is no column, or two of one name.
     """
     with connection.cursor() as cursor:
-        cursor.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(source))
+        cursor.execute(f"SELECT * FROM {source} LIMIT 0")  # noqa: S608 - quoted, or as asked for
         description = list(cursor.description or ())
         unknown = [column.type_code for column in description if column.type_code not in _arrow_types()]
         arrays = set()
@@ -91,87 +42,33 @@ def describe_columns(connection: PsycopgConnection, source: sql.Composable, wher
             )
             arrays = {oid for (oid,) in cursor.fetchall()}
     refuse_unusable([column.name for column in description], where)
-    return [_column(column, is_array=column.type_code in arrays) for column in description]
-
-
-def chosen_columns(
-    described: Sequence[SourceColumn], names: Sequence[str] | None, policy: OnUnrepresentable, where: str
-) -> list[SourceColumn]:
-    """The columns asked for, None being all of them, each under its policy.
-
-    Raises ExtractionError for a name that is not there or there twice, ConfigurationError for an unknown policy.
-    """
-    by_name = {column.name: column for column in described}
-    if names is not None:
-        refuse_unusable(names, where)
-        refuse_unknown(names, list(by_name), "column", where)
-    policies = policy if isinstance(policy, Mapping) else dict.fromkeys(by_name, policy)
-    refuse_unknown(list(policies), list(by_name), "column", where)
-    for given in policies.values():
-        if given not in _POLICIES:
-            raise ConfigurationError(
-                "unknown policy for values that do not fit",
-                where=where,
-                seen=str(given),
-                expected="one of " + ", ".join(_POLICIES),
-            )
-    return [by_name[name].under(policies.get(name, "fail")) for name in names or by_name]
-
-
-def refuse_unknown(wanted: Sequence[str], known: Sequence[str], kind: str, where: str) -> None:
-    """Raise ExtractionError for names that are not among the known ones."""
-    unknown = [name for name in wanted if name not in set(known)]
-    if unknown:
-        raise ExtractionError(
-            f"unknown {kind}", where=where, seen=", ".join(unknown), expected="one of " + ", ".join(known)
+    return [
+        _column(
+            column, sql.Identifier(column.name).as_string(connection), is_array=column.type_code in arrays
         )
+        for column in description
+    ]
 
 
-def refuse_unusable(names: Sequence[str], where: str) -> None:
-    """Raise ExtractionError for no name at all and for a name that is there twice."""
-    if not names:
-        raise ExtractionError("the source has no column", where=where, expected="at least one")
-    twice = sorted(name for name, times in Counter(names).items() if times > 1)
-    if twice:
-        raise ExtractionError(
-            "the source has columns of the same name",
-            where=where,
-            seen=", ".join(twice),
-            next_step="give each column of the query a name of its own",
-        )
-
-
-def finished_array(parsed: pa.ChunkedArray, column: SourceColumn) -> pa.ChunkedArray:
-    """The column as it leaves the connector, from the form it was parsed in. Raises pa.ArrowInvalid where a text does not fit."""
+def _column(column: Any, name: str, *, is_array: bool) -> SourceColumn:
     import pyarrow as pa
 
-    if column.parsed == column.given:
-        return parsed
-    if pa.types.is_binary(column.given):
-        return pa.chunked_array([_from_hex(chunk) for chunk in parsed.chunks], column.given)
-    return parsed.cast(column.given)
-
-
-def _column(column: Any, *, is_array: bool) -> SourceColumn:
-    import pyarrow as pa
-
-    name = sql.Identifier(column.name)
     text = pa.string()
     if is_array:
-        return SourceColumn(column.name, sql.SQL("pg_catalog.to_json({})").format(name), text, text)
+        return SourceColumn(column.name, f"pg_catalog.to_json({name})", text, text)
     if column.type_code == _BYTEA:
-        printed = sql.SQL("pg_catalog.encode({}, 'hex')").format(name)
+        printed = f"pg_catalog.encode({name}, 'hex')"
         return SourceColumn(column.name, printed, text, pa.binary())
     if column.type_code == _MONEY:
         # Its own text depends on the server's locale, its digits do not.
-        return SourceColumn(column.name, sql.SQL("pg_catalog.numeric({})").format(name), text, text)
+        return SourceColumn(column.name, f"pg_catalog.numeric({name})", text, text)
     if column.type_code == _NUMERIC:
         return _numeric(column, name)
     given, fitting = _arrow_types().get(column.type_code, (text, None))
     return SourceColumn(column.name, name, given, given, fitting)
 
 
-def _numeric(column: Any, name: sql.Composable) -> SourceColumn:
+def _numeric(column: Any, name: str) -> SourceColumn:
     """Text for numbers without declared digits, or with more than Arrow has; Arrow's CSV reader stops at 38."""
     import pyarrow as pa
 
@@ -188,20 +85,6 @@ def _numeric(column: Any, name: sql.Composable) -> SourceColumn:
         return SourceColumn(column.name, name, pa.string(), pa.decimal256(digits, scale), _DIGITS)
     given = pa.decimal128(digits, scale)
     return SourceColumn(column.name, name, given, given, _DIGITS)
-
-
-def _from_hex(digits: pa.StringArray) -> pa.BinaryArray:
-    """All values at once: the digits of a fresh array stand one after the other, two to a byte."""
-    import numpy as np
-    import pyarrow as pa
-
-    assert digits.offset == 0
-    validity, offsets, text = digits.buffers()
-    halves = np.frombuffer(offsets, np.int32, len(digits) + 1) // 2
-    data = unhexlify(memoryview(text)[: 2 * int(halves[-1])]) if text else b""
-    return pa.Array.from_buffers(
-        pa.binary(), len(digits), [validity, pa.py_buffer(halves), pa.py_buffer(data)], digits.null_count
-    )
 
 
 @cache

@@ -7,15 +7,14 @@ from typing import Literal
 
 import pyarrow as pa
 import pytest
-from psycopg2 import sql
 
-from sqlmodel_framework.base.connectors.postgres_decode import Decoder
-from sqlmodel_framework.base.connectors.postgres_types import SourceColumn
+from sqlmodel_framework.base.connectors.csv_decoding import Decoder
+from sqlmodel_framework.base.connectors.source_columns import SourceColumn
 from sqlmodel_framework.base.errors import ExtractionError
 
 
 def decoder(*kinds: pa.DataType) -> Decoder:
-    columns = [SourceColumn(f"c{number}", sql.SQL(""), kind, kind) for number, kind in enumerate(kinds)]
+    columns = [SourceColumn(f"c{number}", "", kind, kind) for number, kind in enumerate(kinds)]
     return Decoder(columns, 100, "extract table t")
 
 
@@ -41,8 +40,8 @@ def test_what_stands_beside_a_value_that_does_not_fit_stays_as_it_is() -> None:
         f"{word},{'infinity' if not place else '2024-02-29'}\n" for place, word in enumerate(words)
     )
     columns = [
-        SourceColumn("word", sql.SQL(""), pa.string(), pa.string()),
-        SourceColumn("day", sql.SQL(""), pa.date32(), pa.date32(), r"^\d{4}-", "null"),
+        SourceColumn("word", "", pa.string(), pa.string()),
+        SourceColumn("day", "", pa.date32(), pa.date32(), r"^\d{4}-", "null"),
     ]
     made = Decoder(columns, 3, "extract table t").decode(block.encode())
     rows = pa.Table.from_batches(made.batches).to_pydict()
@@ -54,7 +53,7 @@ def test_what_stands_beside_a_value_that_does_not_fit_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("policy", ["null", "reject"])
 def test_one_column_in_which_nothing_fits(policy: Literal["null", "reject"]) -> None:
-    column = SourceColumn("a", sql.SQL(""), pa.date32(), pa.date32(), r"^\d{4}-", policy)
+    column = SourceColumn("a", "", pa.date32(), pa.date32(), r"^\d{4}-", policy)
     made = Decoder([column], 100, "extract table t").decode(b"infinity\n" * 3)
     rows = 3 if policy == "null" else 0
     assert [value for batch in made.batches for value in batch["a"].to_pylist()] == [None] * rows
@@ -63,8 +62,8 @@ def test_one_column_in_which_nothing_fits(policy: Literal["null", "reject"]) -> 
 
 def test_a_row_of_two_policies_is_rejected_and_counts_for_nothing_else() -> None:
     columns = [
-        SourceColumn("a", sql.SQL(""), pa.date32(), pa.date32(), r"^\d{4}-", "null"),
-        SourceColumn("b", sql.SQL(""), pa.date32(), pa.date32(), r"^\d{4}-", "reject"),
+        SourceColumn("a", "", pa.date32(), pa.date32(), r"^\d{4}-", "null"),
+        SourceColumn("b", "", pa.date32(), pa.date32(), r"^\d{4}-", "reject"),
     ]
     made = Decoder(columns, 100, "extract table t").decode(b"infinity,infinity\n2024-02-29,infinity\n")
     assert made.rejected is not None
