@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlmodel_framework._version import __version__
 
 if TYPE_CHECKING:
+    from sqlmodel_framework.base.connectors.mysql import MySQLConfig, MySQLConnector
     from sqlmodel_framework.base.connectors.postgres import PostgresConfig, PostgresConnector
     from sqlmodel_framework.base.errors import (
         ConfigurationError,
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from sqlmodel_framework.utils.validation import validate_deployment
 
 _HOMES = {
+    "base.connectors.mysql": ["MySQLConfig", "MySQLConnector"],
     "base.connectors.postgres": ["PostgresConfig", "PostgresConnector"],
     "base.errors": [
         "ConfigurationError",
@@ -127,6 +129,8 @@ __all__ = [
     "FreshDatabase",
     "FreshDatabases",
     "LintResult",
+    "MySQLConfig",
+    "MySQLConnector",
     "PostgresConfig",
     "PostgresConnector",
     "ProofResult",

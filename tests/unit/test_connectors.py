@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from sqlmodel_framework import PostgresConnector
+from sqlmodel_framework import MySQLConnector, PostgresConnector
 from sqlmodel_framework.base.connectors import installed
 from sqlmodel_framework.base.errors import ConfigurationError
 
 
 def test_our_connectors_come_through_entry_points() -> None:
-    assert "postgres" in installed.installed_connectors()
+    assert {"mysql", "postgres"} <= set(installed.installed_connectors())
     assert installed.connector_class("postgres") is PostgresConnector
+    assert installed.connector_class("mysql") is MySQLConnector
 
 
 def test_an_unknown_connector_lists_the_known_ones() -> None:
