@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -105,13 +106,17 @@ def end_server(folder: Path, number: int) -> None:
         end = time.monotonic() + 5.0
         while time.monotonic() < end and any(_is_server_of(pid, folder) for pid in running):
             time.sleep(0.02)
+    _remove_folder(folder, lambda: _signal_servers(folder, signal.SIGKILL))
+
+
+def _remove_folder(folder: Path, before_the_next: Callable[[], object] = lambda: None) -> None:
+    """Remove a folder; processes may still be writing there when their first one is gone."""
     for _ in range(20):
-        # Processes of the server may still be writing when the first one is gone.
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
             return
         time.sleep(0.1)
-        _signal_servers(folder, signal.SIGKILL)
+        before_the_next()
 
 
 def _signal_servers(folder: Path, number: int) -> list[int]:
@@ -188,6 +193,7 @@ def _drop_databases_of_mysql(order: dict[str, Any]) -> None:
 _DO = {
     "remove container": _remove_container,
     "end server": _end_server,
+    "remove folder": lambda order: _remove_folder(Path(order["folder"])),
     "drop databases of postgres": _drop_databases_of_postgres,
     "drop databases of mysql": _drop_databases_of_mysql,
 }

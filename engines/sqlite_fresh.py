@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import sqlite3
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -146,8 +145,11 @@ class SQLiteCleaner(Cleaner):
 def _own_folder() -> Path:
     """A folder for files, gone at the end of this process, however it ends."""
     folder = Path(tempfile.mkdtemp(prefix="datakit-test-"))
-    order = {"do": "end server", "pid": None, "folder": str(folder), "signal": int(signal.SIGTERM)}
-    own(str(folder), order, lambda: shutil.rmtree(folder, ignore_errors=True))
+    own(
+        str(folder),
+        {"do": "remove folder", "folder": str(folder)},
+        lambda: shutil.rmtree(folder, ignore_errors=True),
+    )
     return folder
 
 

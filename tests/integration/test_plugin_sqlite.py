@@ -1,0 +1,48 @@
+"""The plugin's databases on SQLite: whose files they are, and what tests leave in them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from sqlmodel_framework.tests.integration.inner_sessions import InnerSessions
+
+pytestmark = pytest.mark.sqlite
+
+KILLED = """
+    import subprocess, sys
+
+    @pytest.mark.datakit("../kit", targets=["sqlite_file"])
+    def test_is_killed(datakit):
+        folder = os.path.dirname(datakit.target.database)
+        reading = [sys.executable, "-c", "import sys, time; print(1, flush=True); time.sleep(600)", folder + "/data"]
+        one = subprocess.Popen(reading, stdout=subprocess.PIPE, start_new_session=True)
+        one.stdout.readline()
+        with open("reader", "w") as file:
+            file.write(str(one.pid))
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_run_removes_its_files_and_ends_no_process_that_names_them(inner: InnerSessions) -> None:
+    inner.tests(KILLED)
+    process = inner.start()
+    assert process.wait(60) == -signal.SIGKILL, (inner.project / "said").read_text()
+    reader = int((inner.project / "reader").read_text())
+    try:
+        end_of_folders(inner)
+        assert "sleep" in Path(f"/proc/{reader}/cmdline").read_text()
+    finally:
+        os.kill(reader, signal.SIGKILL)
+
+
+def end_of_folders(inner: InnerSessions) -> None:
+    """Wait until the program beside the killed run has removed its folder."""
+    end = time.monotonic() + 10
+    while list(inner.temp.glob("datakit-*")) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not list(inner.temp.glob("datakit-*"))
