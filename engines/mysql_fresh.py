@@ -6,8 +6,10 @@ free. A named schema is a database of that name, which a server has once: tests 
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from sqlalchemy import Connection, text
@@ -27,7 +29,7 @@ from sqlmodel_framework.engines.fresh import (
 )
 from sqlmodel_framework.engines.mysql_cleaning import MySQLCleaner, end_sessions
 from sqlmodel_framework.engines.mysql_shadow import error_number, release_lock, take_lock
-from sqlmodel_framework.engines.owned import disown, own
+from sqlmodel_framework.engines.owned import disown, leave_to_the_program, own
 
 if TYPE_CHECKING:
     from sqlmodel_framework.engines.live import LiveTarget
@@ -37,6 +39,8 @@ __all__ = ["MySQLDatabases"]
 _WAIT_FOR_SCHEMAS = 300
 _SCHEMA_LOCK = "datakit_schema_"
 _FORBIDDEN = {1044, 1227, 1142}
+# Whole names as `Names` gives them: what is merely called alike is somebody's own.
+_OURS = re.compile(rf"{SWEPT}[0-9a-f]{{8}}_[0-9a-f]{{8}}_[0-9a-z]+_[0-9]+")
 _NAMED = text("SELECT schema_name FROM information_schema.schemata WHERE LEFT(schema_name, :size) = :start")
 
 
@@ -162,14 +166,21 @@ class MySQLDatabases(TemplateDatabases):
             release_lock(self._connection, _SCHEMA_LOCK + schema)
 
     def _drop_abandoned(self) -> None:
-        """Drop what workers left that were killed together with their watching program."""
-        names = list(self._connection.execute(_NAMED, {"size": len(SWEPT), "start": SWEPT}).scalars())
-        for lock in {worker_of(name) for name in names} - {self.names.of_worker}:
+        """Drop what workers left that were killed together with their watching program.
+
+        What cannot be dropped stays for the next run.
+        """
+        found = self._connection.execute(_NAMED, {"size": len(SWEPT), "start": SWEPT}).scalars()
+        names = [name for name in found if _OURS.fullmatch(name)]
+        for lock in sorted({worker_of(name) for name in names} - {self.names.of_worker}):
             if take_lock(self._connection, lock):
-                for name in names:
-                    if worker_of(name) == lock:
-                        self._drop(name)
-                release_lock(self._connection, lock)
+                try:
+                    for name in names:
+                        if worker_of(name) == lock:
+                            with suppress(DBAPIError):
+                                self._drop(name)
+                finally:
+                    release_lock(self._connection, lock)
 
     def _watch(self) -> None:
         """Have the databases dropped when this process is killed. A server of our own goes as a whole."""
@@ -185,5 +196,5 @@ class MySQLDatabases(TemplateDatabases):
                 "own": self.names.of_worker,
                 "but": self._kept,
             },
-            lambda: None,
+            leave_to_the_program,
         )

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["disown", "own"]
+from sqlmodel_framework.base.errors import TryAgainError
+
+__all__ = ["disown", "leave_to_the_program", "own"]
 
 _PROGRAM = Path(__file__).with_name("owner_watch.py")
 
@@ -79,6 +81,11 @@ def disown(key: str) -> None:
         if _owned.orders.pop(key, None) is not None:
             with suppress(OSError):
                 _owned.tell({"key": key, "do": "forget"})
+
+
+def leave_to_the_program() -> None:
+    """The `end` of a thing whose order the program carries out, after a normal end of this process too."""
+    raise TryAgainError("the program beside this process ends it")
 
 
 def _start_program() -> subprocess.Popen[bytes]:
