@@ -39,6 +39,7 @@ __all__ = ["PostgresDatabases"]
 _ADMINISTRATION = "postgres"
 _IS_TEMPLATE = text("SELECT datistemplate FROM pg_catalog.pg_database WHERE datname = :name")
 _NAMED = text("SELECT datname FROM pg_catalog.pg_database WHERE starts_with(datname, :start) ORDER BY 1")
+_ALIVE = text("SELECT 1")
 _MAY_CREATE = text("SELECT rolcreatedb OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user")
 _LOCK_SHARED = text("SELECT pg_catalog.pg_advisory_lock_shared(:key)")
 _UNLOCK_SHARED = text("SELECT pg_catalog.pg_advisory_unlock_shared(:key)")
@@ -74,8 +75,7 @@ class PostgresDatabases(TemplateDatabases):
             raise
 
     def make(self) -> TargetConfig:
-        if self._connection.invalidated:
-            raise connection_lost(self.server.target.label)
+        self._confirm_locks()
         ahead, self._next = self._next, None
         name = (ahead or self._beside.submit(self._clone)).result()
         self._made += 1
@@ -144,6 +144,14 @@ class PostgresDatabases(TemplateDatabases):
         for run in {run_of(name) for name in _named(self._connection, SWEPT)} if self._common else ():
             if run != self.names.of_run:
                 _drop_if_nobody_is_in(self._connection, run, run)
+
+    def _confirm_locks(self) -> None:
+        """Raises TryAgainError where the connection is gone that says that this run lives."""
+        with suppress(DBAPIError):
+            if not self._connection.invalidated:
+                self._connection.execute(_ALIVE)
+        if self._connection.invalidated:
+            raise connection_lost(self.server.target.label)
 
     def _leave(self) -> None:
         for name in sorted(self._open):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
+from sqlalchemy.exc import DBAPIError
+
 from sqlmodel_framework.base.errors import DatakitError
 from sqlmodel_framework.config.containers import Run
 from sqlmodel_framework.config.targets import TargetConfig, get_target_config
@@ -47,13 +49,15 @@ class Servers:
         found.container = replace(found.container, shared_by=self._shared_by)
         return found
 
-    def renew(self, target: str | TargetConfig, broken: LiveTarget) -> LiveTarget:
-        """The target's living form, started again if this broken one is still it."""
-        config = target if isinstance(target, TargetConfig) else self._open[target]
-        if config.live is broken:
+    def renew(self, target: str | TargetConfig, broken: LiveTarget) -> None:
+        """Have a target opened by name started again where this is it and its server does not answer.
+
+        One that was handed in stays as it is: what was made through it is the caller's.
+        """
+        config = self._open.get(target) if isinstance(target, str) else None
+        if config is not None and config.live is broken and not _answers(broken):
             with suppress(DatakitError):
                 config.close()
-        return self.open(target)
 
     def close(self) -> None:
         """End all that were opened by name. Raises what the first of them raised, after the others have ended."""
@@ -66,6 +70,15 @@ class Servers:
         self._open.clear()
         if failures:
             raise failures[0]
+
+
+def _answers(live: LiveTarget) -> bool:
+    # The first connection may be one that the pool has kept from before; with its end the pool lets go of the others.
+    for _ in range(2):
+        with suppress(DBAPIError), live.sql.connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
+            return True
+    return False
 
 
 def _answering(config: TargetConfig) -> LiveTarget:
