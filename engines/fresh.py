@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SWEPT",
+    "SWEPT_NAME",
     "Changes",
     "Cleaner",
     "Isolation",
@@ -42,7 +44,10 @@ __all__ = [
 ]
 
 SWEPT = "datakit_test_"
-"""How databases are called that a later run drops if their own has ended."""
+"""How the names of databases begin that a later run drops if their own has ended."""
+
+SWEPT_NAME = re.compile(r"datakit_test_[0-9a-f]{8}_[^_]+_([^_]+n\d+_\d+|template_[0-9a-f]{6}_[0-9a-f]{12})")
+"""Such a name as a whole: what begins alike and is called otherwise belongs to others."""
 
 Isolation = Literal["database", "rows", "rollback"]
 """What keeps tests apart: a `database` for each; one database whose `rows` are deleted; one transaction that is rolled back."""

@@ -7,7 +7,7 @@ template, and a later run drops what a run left that was killed with its watchin
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, ClassVar
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
-from sqlmodel_framework.base.errors import DeploymentError
+from sqlmodel_framework.base.errors import DeploymentError, TryAgainError
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.fresh import (
     SWEPT,
+    SWEPT_NAME,
     Cleaner,
     Isolation,
     Names,
@@ -40,6 +41,13 @@ _ADMINISTRATION = "postgres"
 _IS_TEMPLATE = text("SELECT datistemplate FROM pg_catalog.pg_database WHERE datname = :name")
 _NAMED = text("SELECT datname FROM pg_catalog.pg_database WHERE starts_with(datname, :start) ORDER BY 1")
 _ALIVE = text("SELECT 1")
+# Who may not see the kind of a session sees no kind. Another role may hold its locks in another database.
+_UNUSED = text(
+    "SELECT datname FROM pg_catalog.pg_database d WHERE starts_with(datname, :start)"
+    " AND pg_catalog.pg_get_userbyid(datdba) = current_user AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity s"
+    " WHERE s.datname = d.datname AND coalesce(backend_type, 'client backend') = 'client backend') ORDER BY 1"
+)
+_NEVER_IDLE = "SET idle_session_timeout = 0"
 _MAY_CREATE = text("SELECT rolcreatedb OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user")
 _LOCK_SHARED = text("SELECT pg_catalog.pg_advisory_lock_shared(:key)")
 _UNLOCK_SHARED = text("SELECT pg_catalog.pg_advisory_unlock_shared(:key)")
@@ -68,6 +76,8 @@ class PostgresDatabases(TemplateDatabases):
         self._engine, self._common = _administration(server)
         self._connection = self._engine.connect()
         try:
+            with suppress(DBAPIError):  # a server before 14
+                self._connection.exec_driver_sql(_NEVER_IDLE)
             self._take_part()
             self._template = self._find_or_make_template() if template.tables else None
         except BaseException:
@@ -141,9 +151,13 @@ class PostgresDatabases(TemplateDatabases):
         self._connection.execute(_LOCK_SHARED, {"key": _key(self.names.of_run)})
         self._watch()
         # Locks are a database's own: from another one than all take, the living cannot be told from the dead.
-        for run in {run_of(name) for name in _named(self._connection, SWEPT)} if self._common else ():
-            if run != self.names.of_run:
-                _drop_if_nobody_is_in(self._connection, run, run)
+        swept = _swept(self._connection) if self._common else []
+        for run in {run_of(name) for name in swept} - {self.names.of_run}:
+            with _locked_if_free(self._connection, run) as free:
+                for name in swept if free else ():
+                    if run_of(name) == run:
+                        with suppress(DBAPIError):  # somebody has connected to it, or has dropped it
+                            _drop_database(self._connection, name, force=False)
 
     def _confirm_locks(self) -> None:
         """Raises TryAgainError where the connection is gone that says that this run lives."""
@@ -154,12 +168,23 @@ class PostgresDatabases(TemplateDatabases):
             raise connection_lost(self.server.target.label)
 
     def _leave(self) -> None:
-        for name in sorted(self._open):
-            _drop_database(self._connection, name)
+        self._drop_all(sorted(self._open))
         self._connection.execute(_UNLOCK_SHARED, {"key": _key(self.names.of_run)})
         left = self.names.of_templates if self.names.failed_stay else self.names.of_run
-        _drop_if_nobody_is_in(self._connection, self.names.of_run, left)
+        with _locked_if_free(self._connection, self.names.of_run) as free:
+            self._drop_all(_named(self._connection, left) if free else ())
         disown(self.names.of_worker)
+
+    def _drop_all(self, names: Iterable[str]) -> None:
+        """Raises what the first that stays has raised, after the others have gone."""
+        failures = []
+        for name in names:
+            try:
+                _drop_database(self._connection, name)
+            except DBAPIError as exc:
+                failures.append(exc)
+        if failures:
+            raise failures[0]
 
     def _watch(self) -> None:
         """Have the databases dropped when this process is killed. A server of our own goes as a whole."""
@@ -177,30 +202,48 @@ class PostgresDatabases(TemplateDatabases):
                 "lock": _key(self.names.of_run),
                 "but": self._kept,
             },
-            lambda: None,
+            _leave_to_the_program,
         )
 
     def _find_or_make_template(self) -> str:
-        version = str(self._connection.exec_driver_sql("SHOW server_version").scalar_one())
-        name = self.names.of_templates + self.template.key(version)
+        version, role = self._connection.exec_driver_sql(
+            "SELECT current_setting('server_version'), current_user"
+        ).one()
+        name = self.names.of_templates + self.template.key(f"{version} {role}")
         with _locked(self._connection, name):
+            # Given back with the connection. Who drops older templates may have it for a moment.
+            self._connection.execute(_LOCK_SHARED, {"key": _key(_use_of(name))})
             if not self._connection.execute(_IS_TEMPLATE, {"name": name}).scalar():
-                _drop_database(self._connection, name)  # its maker was killed
-                _create_database(self._connection, name, None)
-                self.deploy_template(name)
-                quoted = self._connection.dialect.identifier_preparer.quote(name)
-                self._connection.exec_driver_sql(
-                    f"ALTER DATABASE {quoted} IS_TEMPLATE true ALLOW_CONNECTIONS false"
-                )
-                self._drop_older_templates(name)
+                self._make_template(name)
+                if self.names.reused:
+                    self._drop_older_templates(name)
         return name
 
+    def _make_template(self, name: str) -> None:
+        _drop_database(self._connection, name)  # its maker was killed
+        _create_database(self._connection, name, None)
+        try:
+            self.deploy_template(name)
+        except BaseException:
+            with suppress(DBAPIError):
+                _drop_database(self._connection, name)
+            raise
+        quoted = self._connection.dialect.identifier_preparer.quote(name)
+        self._connection.exec_driver_sql(f"ALTER DATABASE {quoted} IS_TEMPLATE true ALLOW_CONNECTIONS false")
+
     def _drop_older_templates(self, name: str) -> None:
-        """Of templates that stay for later runs, those with the same tables as they were before a change."""
-        for older in _named(self._connection, f"{self.names.of_templates}{self.template.tables_key}_"):
+        """Of templates that stay for later runs, those with the same tables as they were before a change, unused ones."""
+        start = f"{self.names.of_templates}{self.template.tables_key}_"
+        for older in self._connection.execute(_UNUSED, {"start": start}).scalars().all():
             if older != name:
-                with suppress(DBAPIError):  # another run is cloning it
-                    _drop_database(self._connection, older)
+                with _locked_if_free(self._connection, _use_of(older)) as free, suppress(DBAPIError):
+                    if free:
+                        _drop_database(self._connection, older)
+
+
+def _leave_to_the_program() -> None:
+    """The program beside this process drops them once the connections have ended; what raises here is not taken from it."""
+    raise TryAgainError("test databases are dropped when the process has ended")
 
 
 def _administration(server: LiveTarget) -> tuple[Engine, bool]:
@@ -225,26 +268,37 @@ def _create_database(connection: Connection, name: str, template: str | None) ->
     connection.exec_driver_sql(f"CREATE DATABASE {quote(name)}{origin}")
 
 
-def _drop_database(connection: Connection, name: str) -> None:
+def _drop_database(connection: Connection, name: str, *, force: bool = True) -> None:
     quoted = connection.dialect.identifier_preparer.quote(name)
     if connection.execute(_IS_TEMPLATE, {"name": name}).scalar():
         connection.exec_driver_sql(f"ALTER DATABASE {quoted} IS_TEMPLATE false")
-    connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {quoted} WITH (FORCE)")
+    connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {quoted}{' WITH (FORCE)' if force else ''}")
 
 
 def _named(connection: Connection, start: str) -> list[str]:
     return [str(name) for name in connection.execute(_NAMED, {"start": start}).scalars()]
 
 
-def _drop_if_nobody_is_in(connection: Connection, run: str, start: str) -> None:
-    """Drop the databases of such names, unless a worker of the run lives."""
-    if not connection.execute(_TRY_LOCK, {"key": _key(run)}).scalar_one():
-        return
+def _swept(connection: Connection) -> list[str]:
+    """Databases of this role with names of ours, in which no session is."""
+    names = connection.execute(_UNUSED, {"start": SWEPT}).scalars()
+    return [str(name) for name in names if SWEPT_NAME.fullmatch(name)]
+
+
+@contextmanager
+def _locked_if_free(connection: Connection, name: str) -> Iterator[bool]:
+    """The lock of a name for a block, unless somebody has it; tells which."""
+    free = bool(connection.execute(_TRY_LOCK, {"key": _key(name)}).scalar_one())
     try:
-        for name in _named(connection, start):
-            _drop_database(connection, name)
+        yield free
     finally:
-        connection.execute(_UNLOCK, {"key": _key(run)})
+        if free:
+            connection.execute(_UNLOCK, {"key": _key(name)})
+
+
+def _use_of(template: str) -> str:
+    """The name of the lock that all share who clone a template."""
+    return f"{template} in use"
 
 
 @contextmanager

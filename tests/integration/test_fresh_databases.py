@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
+import psycopg2
 import pytest
-from sqlalchemy import inspect
+from psycopg2.extras import LogicalReplicationConnection
+from sqlalchemy import inspect, text
+from sqlmodel import select
 
 from sqlmodel_framework.config.targets import TargetConfig
+from sqlmodel_framework.engines.container_labels import checkout
+from sqlmodel_framework.engines.fresh import Names
 from sqlmodel_framework.engines.live import create_engine_for_target
-from sqlmodel_framework.tests.integration.inner_sessions import KIT
+from sqlmodel_framework.tests.integration.inner_sessions import KIT, of_postgres
 from sqlmodel_framework.utils.deployment import deploy_data_objects
 from sqlmodel_framework.utils.discovery import load_datakit
 from sqlmodel_framework.utils.testing.databases import FreshDatabases
@@ -22,6 +30,7 @@ KEEP = """
 class Keep(SQLModel, table=True):
     keep_id: int | None = Field(default=None, primary_key=True)
 """
+MORE = "        more_{}: int = 1\n"
 END_SESSIONS = (
     "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE usename = '{role}'"
     " AND pid <> pg_backend_pid()"
@@ -38,7 +47,7 @@ def of_role(
     postgres_database: TargetConfig, on_postgres: Callable[..., None], worker_id: str
 ) -> Iterator[TargetConfig]:
     """A target of a role of its own, which may create databases and is no superuser."""
-    role = f"tester_{worker_id}_{os.getpid()}"
+    role = f"tester_{worker_id}_{uuid4().hex[:8]}"
     password = postgres_database.password
     assert password
     on_postgres(f"CREATE ROLE {role} LOGIN CREATEDB PASSWORD '{password.get_secret_value()}'")
@@ -96,3 +105,164 @@ def test_two_that_share_a_named_target_get_on_when_sessions_are_ended(
             assert tables_in(second.target) == ["keep"]
         assert servers.open("postgres_local") is live
     servers.close()
+
+
+# templates
+
+
+@pytest.fixture
+def own_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Names of databases that no other test gives."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "datakit.toml").touch()
+    return checkout()[:8]
+
+
+@pytest.fixture
+def templates(own_checkout: str, on_postgres: Callable[..., None]) -> Iterator[Callable[[], list[str]]]:
+    """The templates that stay."""
+
+    def named() -> list[str]:
+        return [name for name in of_postgres() if name.startswith(f"datakit_template_{own_checkout}_")]
+
+    yield named
+    for name in named():
+        on_postgres(f"ALTER DATABASE {name} IS_TEMPLATE false", f"DROP DATABASE {name}")
+
+
+@pytest.fixture
+def versions(write_kit: Callable[..., Path]) -> list[str]:
+    """One kit as it was at three times: the tables have the same names, and one column more each time."""
+    return [
+        str(write_kit(f"v{number}", {"tables.py": KIT + "".join(MORE.format(one) for one in range(number))}))
+        for number in range(3)
+    ]
+
+
+def take_and_count_columns(databases: FreshDatabases) -> int:
+    with databases.fresh() as database, database.engine.connect() as connection:
+        return len(inspect(connection).get_columns("copy"))
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("reused", [False, True])
+def test_two_kits_with_tables_of_the_same_names_take_turns(
+    postgres_database: TargetConfig,
+    templates: Callable[[], list[str]],
+    versions: list[str],
+    reused: bool,
+) -> None:
+    names = Names("0123abcd", reused=reused)
+    with (
+        FreshDatabases(versions[0], target=postgres_database, names=names) as one,
+        FreshDatabases(versions[1], target=postgres_database, names=names) as other,
+    ):
+        counts = [take_and_count_columns(which) for which in (one, other, one, one, other, other)]
+        assert counts == [2, 3, 2, 2, 3, 3]
+        assert len(templates()) == 2 * reused
+
+
+@pytest.mark.postgres
+def test_templates_of_classes_as_they_were_go_once_nobody_uses_them(
+    postgres_database: TargetConfig, templates: Callable[[], list[str]], versions: list[str]
+) -> None:
+    with FreshDatabases(
+        versions[0], target=postgres_database, names=Names("0123abcd", reused=True)
+    ) as databases:
+        take_and_count_columns(databases)
+        (first,) = templates()
+        with FreshDatabases(
+            versions[1], target=postgres_database, names=Names("4567abcd", reused=True)
+        ) as other:
+            take_and_count_columns(other)
+        assert [take_and_count_columns(databases) for _ in range(3)] == [2, 2, 2]
+        assert first in templates()
+    with FreshDatabases(
+        versions[2], target=postgres_database, names=Names("89ababcd", reused=True)
+    ) as databases:
+        assert take_and_count_columns(databases) == 4
+    (last,) = templates()
+    assert last != first
+
+
+@pytest.mark.postgres
+def test_a_template_that_stays_is_a_roles_own(
+    postgres_database: TargetConfig, of_role: TargetConfig, templates: Callable[[], list[str]], kit: str
+) -> None:
+    names = Names("0123abcd", reused=True)
+    for target in (postgres_database, of_role, postgres_database, of_role):
+        with FreshDatabases(kit, target=target, names=names) as databases, databases.fresh() as database:
+            assert database.session.exec(select(database["Film"])).all() == []
+            database.session.add(database["Film"](title="Alien"))
+            database.session.commit()
+    assert len(templates()) == 2
+
+
+# what others have left
+
+
+def create_databases(target: TargetConfig, *names: str) -> None:
+    with (
+        create_engine_for_target(target)
+        .connect()
+        .execution_options(isolation_level="AUTOCOMMIT") as connection
+    ):
+        for name in names:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+
+
+@pytest.mark.postgres
+def test_a_run_drops_what_dead_runs_left_and_nothing_else(
+    of_role: TargetConfig, postgres_server: TargetConfig, on_postgres: Callable[..., None], kit: str
+) -> None:
+    mark = uuid4().hex[:8]
+    abandoned = [f"datakit_test_{mark}_00000001_mainn1_1", f"datakit_test_{mark}_00000001_gw0n12_34"]
+    busy = f"datakit_test_{mark}_00000002_mainn1_1"
+    replicated = f"datakit_test_{mark}_00000000_mainn1_1"
+    of_another = f"datakit_test_{mark}_00000003_mainn1_1"
+    foreign = [f"datakit_test_results{mark}", f"datakit_test_my_own_data_{mark}_1", f"datakit_test_{mark}_x"]
+    create_databases(of_role, *abandoned, busy, replicated, *foreign)
+    on_postgres(f"CREATE DATABASE {of_another} OWNER pg_monitor")
+    on_postgres(f"ALTER ROLE {of_role.user} REPLICATION")
+    staying = sorted([busy, replicated, of_another, *foreign])
+    try:
+        url = create_engine_for_target(of_role).url.set(drivername="postgresql")
+        session = psycopg2.connect(url.set(database=busy).render_as_string(hide_password=False))
+        # No session that one sees by its kind, and it hinders the database from being dropped.
+        sender = psycopg2.connect(
+            url.set(database=replicated).render_as_string(hide_password=False),
+            connection_factory=LogicalReplicationConnection,
+        )
+        with FreshDatabases(kit, target=of_role) as databases:
+            assert take_and_count_columns(databases) == 2
+        session.close()
+        sender.close()
+        assert sorted(name for name in of_postgres() if mark in name) == staying
+    finally:
+        for name in of_postgres():
+            if mark in name:
+                on_postgres(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.postgres
+def test_a_process_that_ends_without_closing_leaves_nothing(
+    own_checkout: str, postgres_server: TargetConfig, kit: str
+) -> None:
+    program = f"""
+from sqlmodel_framework import FreshDatabases
+databases = FreshDatabases({kit!r}, target="postgres_local")
+first = databases.take()
+databases.give_back(first)
+print(databases.take().target.database)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert own_checkout in done.stdout
+    wait_until_gone(own_checkout)
+
+
+def wait_until_gone(mark: str) -> None:
+    end = time.monotonic() + 20
+    while (left := [name for name in of_postgres() if mark in name]) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert left == []
