@@ -58,6 +58,8 @@ class TargetConfig:
     socket: str | None = None
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
     container: ContainerSettings = field(default_factory=ContainerSettings, repr=False)
+    on_our_server: bool = field(default=False, repr=False)
+    """Set where the framework has started the server for another target."""
     lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
     live: Any = field(default=None, init=False, repr=False)
     server_ended: Callable[[], str | None] | None = field(default=None, init=False, repr=False)
@@ -110,6 +112,11 @@ class TargetConfig:
     def ends_with_process(self) -> bool:
         """True where the whole database is the target's own and vanishes with it."""
         return self.conn_method in ("memory", *STARTED) and not self.container.reuse
+
+    @property
+    def server_is_ours(self) -> bool:
+        """True where the framework has started the server: variables about servers of the user do not count there."""
+        return self.conn_method in STARTED or self.on_our_server
 
     def point_at(self, **place: Any) -> None:
         """Set fields until the target ends: where a server that was started for it is."""

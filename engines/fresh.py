@@ -228,6 +228,10 @@ class TemplateDatabases(ABC):
         A server of this process stays too; the command that ends it is told behind.
         """
 
+    def let_go(self, target: TargetConfig) -> None:
+        """End a target whose database is kept."""
+        self.end(target)
+
     @abstractmethod
     def close(self) -> None:
         """Drop the databases that are left, and the template where nobody else uses it."""
@@ -243,7 +247,13 @@ class TemplateDatabases(ABC):
         method = server.conn_method
         if method in ("embedded", "container", "private"):
             method = "socket" if server.socket else "tcp"
-        return replace(server, database=database, conn_method=method, container=ContainerSettings())
+        return replace(
+            server,
+            database=database,
+            conn_method=method,
+            container=ContainerSettings(),
+            on_our_server=server.server_is_ours,
+        )
 
     def told(self, *words: object) -> str:
         """A command line; behind it how to end the server, if that stays with the database."""

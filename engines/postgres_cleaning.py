@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import delete, text
+from sqlalchemy import CompoundSelect, column, delete, literal, select, table, text, union_all
 
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.fresh import Changes, Cleaner, Template
@@ -20,7 +21,7 @@ _END_OTHERS = text(
 _CATALOGS = (
     "attrdef attribute cast class collation constraint conversion default_acl depend description enum event_trigger"
     " extension foreign_data_wrapper foreign_server foreign_table index inherits language largeobject_metadata namespace"
-    " opclass operator policy proc publication range rewrite sequence statistic_ext subscription trigger ts_config type"
+    " opclass operator policy proc publication range rewrite sequence statistic_ext trigger ts_config type"
 )
 _ROWS_OF = "SELECT ('{name}', count(*), sum(xmin::text::bigint))::text FROM pg_catalog.pg_{name}"
 _SETTINGS = (
@@ -30,13 +31,10 @@ _SETTINGS = (
 _STRUCTURE = text(
     " UNION ALL ".join([*(_ROWS_OF.format(name=name) for name in _CATALOGS.split()), _SETTINGS])
 )
-_MOVED = text(
-    "SELECT format('%I.%I', schemaname, sequencename) FROM pg_catalog.pg_sequences WHERE last_value IS NOT NULL"
-)
-_RESTART = text(
-    "SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false)"
-    " FROM pg_catalog.pg_sequences WHERE last_value IS NOT NULL"
-)
+_SEQUENCES = text("SELECT schemaname, sequencename FROM pg_catalog.pg_sequences ORDER BY 1, 2")
+_SET = text("SELECT pg_catalog.setval(CAST(:name AS regclass), :value, :called)")
+_VALUES: tuple[str, ...] = ("last_value", "is_called")
+_TERMS = 400
 _GROWN_TO = 262_144
 _GROWN = text(
     "SELECT name FROM unnest(CAST(:names AS text[])) AS name WHERE pg_catalog.pg_relation_size(name::regclass) > :size"
@@ -53,13 +51,16 @@ class PostgresCleaner(Cleaner):
         self._connection = open_target(target).sql.connect()
         with self._connection.begin():
             self._structure = self._read_structure()
+            self._value_queries = self._queries_for_values()
+            self._counters = self._read_counters()
 
     def changes(self) -> Changes:
         with self._connection.begin():
             self._connection.execute(_END_OTHERS)
             if self._read_structure() != self._structure:
                 return Changes(structure=True)
-            moved = tuple(self._connection.execute(_MOVED).scalars())
+            counters = self._read_counters()
+            moved = tuple(name for name, counter in counters.items() if counter != self._counters[name])
             return Changes(self.tables_with_rows(self._connection), moved)
 
     def empty(self, changes: Changes) -> None:
@@ -68,13 +69,13 @@ class PostgresCleaner(Cleaner):
             named = self._connection.dialect.identifier_preparer.format_table
             filled = {named(one): one for one in self.template.tables if one.fullname in changes.filled}
             truncated = self._to_be_truncated(list(filled))
-            for name, table in filled.items():
+            for name, one in filled.items():
                 if name not in truncated:
-                    self._connection.execute(delete(table))
+                    self._connection.execute(delete(one))
             if truncated:
                 self._connection.exec_driver_sql(f"TRUNCATE {', '.join(truncated)} CASCADE")
             if changes.counted:
-                self._connection.execute(_RESTART)
+                self._connection.execute(_SET, [self._counter(name) for name in changes.counted])
             if truncated:
                 self._structure = self._read_structure()
 
@@ -90,3 +91,19 @@ class PostgresCleaner(Cleaner):
 
     def _read_structure(self) -> Sequence[str]:
         return self._connection.execute(_STRUCTURE).scalars().all()
+
+    def _queries_for_values(self) -> list[CompoundSelect[Any]]:
+        """The values of all sequences; the view of sequences does not tell one that was set from an unused one."""
+        named = self._connection.dialect.identifier_preparer.format_table
+        found = self._connection.execute(_SEQUENCES).all()
+        sequences = [table(name, *map(column, _VALUES), schema=schema) for schema, name in found]
+        one_each = [select(literal(named(one)), *one.columns) for one in sequences]
+        return [union_all(*one_each[start : start + _TERMS]) for start in range(0, len(one_each), _TERMS)]
+
+    def _read_counters(self) -> dict[str, tuple[int, bool]]:
+        rows = [row for query in self._value_queries for row in self._connection.execute(query)]
+        return {name: (value, called) for name, value, called in rows}
+
+    def _counter(self, name: str) -> dict[str, object]:
+        value, called = self._counters[name]
+        return {"name": name, "value": value, "called": called}

@@ -42,7 +42,6 @@ from sqlmodel_framework.base.connectors.postgres_errors import (
     server_refusal,
 )
 from sqlmodel_framework.base.errors import ConfigurationError, DatakitError, DeploymentError, TryAgainError
-from sqlmodel_framework.config.target_types import STARTED
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.base import Capabilities, Key, Refusal, Scratch, TargetEngine
 from sqlmodel_framework.engines.containers import start_container
@@ -149,7 +148,7 @@ class PostgresEngine(TargetEngine):
     def async_url(self, target: TargetConfig) -> URL:
         options = self.options_of(target)
         query = {"ssl": options.pop("sslmode")} if "sslmode" in options else {}
-        if not query and target.conn_method in STARTED:
+        if not query and target.server_is_ours:
             # PGSSLMODE is about servers of the user.
             query = {"ssl": "prefer"}
         if options:
@@ -188,7 +187,7 @@ class PostgresEngine(TargetEngine):
             arguments["application_name"] = "datakit"
         if "connect_timeout" not in target.options:
             arguments["connect_timeout"] = "10"
-        isolated = without_environment() if target.conn_method in STARTED else {}
+        isolated = without_environment() if target.server_is_ours else {}
         isolated = {name: value for name, value in isolated.items() if name not in target.options}
         engine = create_engine(self.url(target), hide_parameters=True, connect_args={**isolated, **arguments})
         event.listen(engine, "connect", set_utc)

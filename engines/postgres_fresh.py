@@ -10,10 +10,11 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, ClassVar
 
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from sqlmodel_framework.base.errors import DeploymentError, TryAgainError
@@ -29,6 +30,7 @@ from sqlmodel_framework.engines.fresh import (
     connection_lost,
     run_of,
 )
+from sqlmodel_framework.engines.libpq_isolation import without_environment
 from sqlmodel_framework.engines.owned import disown, own
 from sqlmodel_framework.engines.postgres_cleaning import PostgresCleaner
 
@@ -49,6 +51,10 @@ _UNUSED = text(
 )
 _NEVER_IDLE = "SET idle_session_timeout = 0"
 _MAY_CREATE = text("SELECT rolcreatedb OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user")
+_END_SESSIONS = text(
+    "SELECT count(pg_catalog.pg_terminate_backend(pid, 5000)) FROM pg_catalog.pg_stat_activity"
+    " WHERE datname = :name AND coalesce(backend_type, 'client backend') = 'client backend'"
+)
 _LOCK_SHARED = text("SELECT pg_catalog.pg_advisory_lock_shared(:key)")
 _UNLOCK_SHARED = text("SELECT pg_catalog.pg_advisory_unlock_shared(:key)")
 _LOCK = text("SELECT pg_catalog.pg_advisory_lock(:key)")
@@ -67,13 +73,13 @@ class PostgresDatabases(TemplateDatabases):
     usual = "database"
 
     def __init__(self, server: LiveTarget, template: Template, names: Names) -> None:
-        super().__init__(server, template, names)
+        super().__init__(server, template, replace(names, failed_stay=False))
         self._open: set[str] = set()
         self._kept: list[str] = []
         self._made = 0
         self._next: Future[str] | None = None
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="datakit-databases")
-        self._engine, self._common = _administration(server)
+        self._engine, self._common = _administration(self)
         self._connection = self._engine.connect()
         try:
             with suppress(DBAPIError):  # a server before 14
@@ -106,8 +112,19 @@ class PostgresDatabases(TemplateDatabases):
         self._open.discard(name)
         self._kept.append(name)
         self._watch()
-        words = {"-h": target.socket or target.host, "-p": target.port, "-U": target.user, "-d": name}
+        words = {
+            "-h": target.socket or target.host,
+            "-p": target.port,
+            "-U": target.user,
+            "-d": _name_kept(name),
+        }
         return self.told("psql", *(word for part in words.items() if part[1] for word in part))
+
+    def let_go(self, target: TargetConfig) -> None:
+        """The name by which no run drops it is given only now: while a session is in it, a database keeps its own."""
+        self.end(target)
+        with self.server.engine.errors(self.server.target, "keep a test database"):
+            _rename_database(self._connection, str(target.database), _name_kept(str(target.database)))
 
     def close(self) -> None:
         if not self.is_ours:
@@ -170,9 +187,9 @@ class PostgresDatabases(TemplateDatabases):
     def _leave(self) -> None:
         self._drop_all(sorted(self._open))
         self._connection.execute(_UNLOCK_SHARED, {"key": _key(self.names.of_run)})
-        left = self.names.of_templates if self.names.failed_stay else self.names.of_run
         with _locked_if_free(self._connection, self.names.of_run) as free:
-            self._drop_all(_named(self._connection, left) if free else ())
+            names = _named(self._connection, self.names.of_run) if free else []
+            self._drop_all(name for name in names if name not in self._kept)
         disown(self.names.of_worker)
 
     def _drop_all(self, names: Iterable[str]) -> None:
@@ -191,6 +208,8 @@ class PostgresDatabases(TemplateDatabases):
         if self.server.target.ends_with_process:
             return
         _, arguments = self._engine.dialect.create_connect_args(self._engine.url)
+        if self.server.target.server_is_ours:
+            arguments = {**without_environment(), **arguments}
         own(
             self.names.of_worker,
             {
@@ -198,7 +217,7 @@ class PostgresDatabases(TemplateDatabases):
                 "connect": arguments,
                 "path": sys.path,
                 "own": self.names.of_worker,
-                "shared": self.names.of_templates if self.names.failed_stay else self.names.of_run,
+                "shared": self.names.of_run,
                 "lock": _key(self.names.of_run),
                 "but": self._kept,
             },
@@ -246,19 +265,22 @@ def _leave_to_the_program() -> None:
     raise TryAgainError("test databases are dropped when the process has ended")
 
 
-def _administration(server: LiveTarget) -> tuple[Engine, bool]:
+def _administration(databases: TemplateDatabases) -> tuple[Engine, bool]:
     """An engine for statements outside transactions, and whether it is on the database that all runs use."""
-    target, given = server.target, server.sql.url
-    for url, common in ((given.set(database=_ADMINISTRATION), True), (given, False)):
-        engine = create_engine(url, isolation_level="AUTOCOMMIT", hide_parameters=True)
+    live = databases.server
+    own = live.sql.url.database
+    for database, common in ((_ADMINISTRATION, True), (own, own == _ADMINISTRATION)):
+        engine = live.engine.connect(databases.target_on(database)).execution_options(
+            isolation_level="AUTOCOMMIT"
+        )
         try:
             engine.connect().close()
         except DBAPIError:
             engine.dispose()
-            if not common:
+            if database == own:
                 raise
         else:
-            return engine, common or target.database == _ADMINISTRATION
+            return engine, common
     raise AssertionError
 
 
@@ -273,6 +295,25 @@ def _drop_database(connection: Connection, name: str, *, force: bool = True) -> 
     if connection.execute(_IS_TEMPLATE, {"name": name}).scalar():
         connection.exec_driver_sql(f"ALTER DATABASE {quoted} IS_TEMPLATE false")
     connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {quoted}{' WITH (FORCE)' if force else ''}")
+
+
+def _name_kept(name: str) -> str:
+    """What a database is called in the end that stays."""
+    return f"datakit_failed_{name.removeprefix(SWEPT)}"
+
+
+def _rename_database(connection: Connection, name: str, new: str) -> None:
+    """Rename a database whoever is connected to it."""
+    quote = connection.dialect.identifier_preparer.quote
+    for last in (False, False, True):
+        try:
+            connection.execute(_END_SESSIONS, {"name": name})
+            connection.exec_driver_sql(f"ALTER DATABASE {quote(name)} RENAME TO {quote(new)}")
+        except DBAPIError:
+            if last or connection.invalidated:
+                raise
+        else:
+            return
 
 
 def _named(connection: Connection, start: str) -> list[str]:

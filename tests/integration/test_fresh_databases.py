@@ -13,16 +13,18 @@ from uuid import uuid4
 import psycopg2
 import pytest
 from psycopg2.extras import LogicalReplicationConnection
-from sqlalchemy import inspect, text
+from sqlalchemy import insert, inspect, text
 from sqlmodel import select
 
+from sqlmodel_framework.base.errors import DeploymentError
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.container_labels import checkout
-from sqlmodel_framework.engines.fresh import Names
+from sqlmodel_framework.engines.fresh import Isolation, Names
 from sqlmodel_framework.engines.live import create_engine_for_target
 from sqlmodel_framework.tests.integration.inner_sessions import KIT, of_postgres
 from sqlmodel_framework.utils.deployment import deploy_data_objects
 from sqlmodel_framework.utils.discovery import load_datakit
+from sqlmodel_framework.utils.testing.database import FreshDatabase
 from sqlmodel_framework.utils.testing.databases import FreshDatabases
 from sqlmodel_framework.utils.testing.servers import Servers
 
@@ -30,6 +32,14 @@ KEEP = """
 class Keep(SQLModel, table=True):
     keep_id: int | None = Field(default=None, primary_key=True)
 """
+REFUSED = """
+from sqlalchemy import CheckConstraint
+
+class Film(SQLModel, table=True):
+    __table_args__ = (CheckConstraint("no such"),)
+    film_id: int | None = Field(default=None, primary_key=True)
+"""
+ISOLATIONS: tuple[Isolation, ...] = ("database", "rows", "rollback")
 MORE = "        more_{}: int = 1\n"
 END_SESSIONS = (
     "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE usename = '{role}'"
@@ -266,3 +276,106 @@ def wait_until_gone(mark: str) -> None:
     while (left := [name for name in of_postgres() if mark in name]) and time.monotonic() < end:
         time.sleep(0.1)
     assert left == []
+
+
+# roles, and what tests leave
+
+
+def add_film(database: FreshDatabase) -> None:
+    film = database["Film"](title="Alien")
+    database.session.add(film)
+    database.session.commit()
+    assert film.film_id == 1
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("isolation", ["rows", "rollback"])
+def test_a_role_that_is_no_superuser_gets_clean_databases(
+    of_role: TargetConfig, kit: str, isolation: Isolation
+) -> None:
+    with FreshDatabases(kit, target=of_role, isolation=isolation) as databases:
+        names = set()
+        for _ in range(3):
+            with databases.fresh() as database:
+                add_film(database)
+                names.add(database.target.database)
+        assert len(names) == 1
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("called", [True, False])
+def test_counters_that_were_set_count_from_the_start_again(
+    postgres_database: TargetConfig, kit: str, called: bool
+) -> None:
+    with FreshDatabases(kit, target=postgres_database, isolation="rows") as databases:
+        with databases.fresh() as database:
+            name = database.target.database
+            with database.engine.begin() as connection:
+                connection.execute(text("SELECT setval('film_film_id_seq', 50, :called)"), {"called": called})
+        with databases.fresh() as database:
+            assert database.target.database == name
+            add_film(database)
+
+
+@pytest.mark.postgres
+def test_a_database_whose_commits_could_not_be_looked_for_is_not_used_again(
+    of_role: TargetConfig, on_postgres: Callable[..., None], kit: str
+) -> None:
+    with FreshDatabases(kit, target=of_role, isolation="rollback") as databases:
+        with databases.fresh() as database:
+            name = database.target.database
+            film = database["Film"]
+            with database.engine.begin() as connection:
+                connection.execute(insert(film).values(title="Alien"))
+            on_postgres(f"{END_SESSIONS.format(role=of_role.user)} AND datname = '{name}'")
+        with databases.fresh() as database:
+            assert database.target.database != name
+            add_film(database)
+
+
+@pytest.mark.postgres
+def test_a_kept_database_outlives_later_runs(
+    of_role: TargetConfig, on_postgres: Callable[..., None], kit: str
+) -> None:
+    with FreshDatabases(kit, target=of_role) as databases:
+        database = databases.take()
+        add_film(database)
+        command = databases.keep(database)
+        assert command is not None
+        kept = command.split()[-1]
+        assert database.session.get(database["Film"], 1) is not None
+        databases.give_back(database)
+        databases.give_back(databases.take())
+    with FreshDatabases(kit, target=of_role) as databases:
+        databases.give_back(databases.take())
+    with replace(of_role, database=kept) as target, create_engine_for_target(target).connect() as connection:
+        assert connection.execute(text("SELECT title FROM film")).scalar_one() == "Alien"
+    on_postgres(f"DROP DATABASE {kept} WITH (FORCE)")
+
+
+@pytest.mark.postgres
+def test_variables_about_servers_of_the_user_do_not_reach_our_own(
+    monkeypatch: pytest.MonkeyPatch, kit: str
+) -> None:
+    monkeypatch.setenv("PGHOSTADDR", "192.0.2.1")
+    monkeypatch.setenv("PGSSLMODE", "require")
+    monkeypatch.setenv("PGOPTIONS", "-c no.such=1 -c work_mem=nothing")
+    for isolation in ISOLATIONS:
+        with FreshDatabases(kit, target="postgres_embedded", isolation=isolation) as databases:
+            for _ in range(2):
+                with databases.fresh() as database:
+                    add_film(database)
+
+
+@pytest.mark.mysql
+def test_kits_that_the_server_refuses_are_not_deployed_again(
+    mysql_database: TargetConfig, write_kit: Callable[..., Path]
+) -> None:
+    refused = str(write_kit("refused", {"tables.py": REFUSED}))
+    with FreshDatabases(refused, target=mysql_database) as databases:
+        told = []
+        for _ in range(2):
+            with pytest.raises(DeploymentError) as caught:
+                databases.take()
+            told.append(caught.value)
+        assert told[0] is told[1]

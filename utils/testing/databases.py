@@ -39,6 +39,13 @@ class _Kept(NamedTuple):
             self.target.live.sql.dispose()
         return self.cleaner.changes()
 
+    def close(self) -> None:
+        """End its connections, whether the server still answers or not."""
+        with suppress(DBAPIError, DatakitError):
+            self.cleaner.close()
+        with suppress(DatakitError):
+            self.target.close()
+
 
 class FreshDatabases:
     """Fresh databases with the tables of some datakits on one target, made as fast as the database allows.
@@ -66,6 +73,7 @@ class FreshDatabases:
         self._failure: DatakitError | None = None
         self._kept: _Kept | None = None
         self._live: LiveTarget | None = None
+        self._has_made = False
 
     def take(self) -> FreshDatabase:
         """A fresh database; give it back before the next one is taken.
@@ -94,7 +102,7 @@ class FreshDatabases:
                 if self._kept is not None:
                     self._kept.cleaner.close()
                 self._kept = None
-                source.end(database.target)
+                source.let_go(database.target)
             elif database.isolation == "database":
                 source.drop(database.target)
             elif database.isolation == "rollback" and self._kept is not None:
@@ -129,10 +137,7 @@ class FreshDatabases:
         source, kept, self._source, self._kept = self._source, self._kept, None, None
         try:
             if kept is not None:
-                with suppress(DBAPIError, DatakitError):
-                    kept.cleaner.close()
-                with suppress(DatakitError):
-                    kept.target.close()
+                kept.close()
             if source is not None:
                 source.close()
         finally:
@@ -149,7 +154,7 @@ class FreshDatabases:
         with self._errors("make a test database"):
             isolation = self.isolation
             source = self._open_source()
-            target = source.make() if isolation == "database" else self._cleaned(source)
+            target = self._make(source) if isolation == "database" else self._cleaned(source)
             database = FreshDatabase(self.tables, target, isolation)
             # It may have been made before its server was killed.
             database.engine.connect().close()
@@ -160,9 +165,23 @@ class FreshDatabases:
         if self._kept is not None and not self._is_clean(self._kept):
             self._drop_kept()
         if self._kept is None:
-            target = source.make()
+            target = self._make(source)
             self._kept = _Kept(target, source.cleaner(target))
         return self._kept.target
+
+    def _make(self, source: TemplateDatabases) -> TargetConfig:
+        """A new database. The kits may be deployed only now: what refuses the first one refuses all."""
+        try:
+            with self._errors("make a test database"):
+                target = source.make()
+        except TryAgainError:
+            raise
+        except DatakitError as exc:
+            if not self._has_made:
+                self._failure = exc
+            raise
+        self._has_made = True
+        return target
 
     def _is_clean(self, kept: _Kept) -> bool:
         if self.isolation == "rollback":
@@ -180,7 +199,13 @@ class FreshDatabases:
             self._source.drop(kept.target)
 
     def _refuse_commits(self, kept: _Kept) -> None:
-        changes = kept.changes()
+        try:
+            with self._errors("look at a test database"):
+                changes = kept.changes()
+        except TryAgainError:
+            # Nobody knows what was committed: the next test gets a new database.
+            self._drop_kept()
+            raise
         if changes.filled or changes.structure:
             self._drop_kept()
             raise ConfigurationError(
@@ -220,7 +245,9 @@ class FreshDatabases:
 
     def _forget(self) -> None:
         """Let go of a server that does not answer; it is started again where it can be."""
-        source, self._source, self._kept = self._source, None, None
+        source, kept, self._source, self._kept = self._source, self._kept, None, None
+        if kept is not None:
+            kept.close()
         if source is not None:
             with suppress(DatakitError, DBAPIError):
                 source.close()
