@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from sqlmodel_framework.base.errors import DeploymentError, TryAgainError
+from sqlmodel_framework.base.errors import ConfigurationError, DeploymentError, TryAgainError
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.fresh import (
     SWEPT,
@@ -27,7 +27,8 @@ from sqlmodel_framework.engines.fresh import (
     connection_lost,
     worker_of,
 )
-from sqlmodel_framework.engines.mysql_cleaning import MySQLCleaner, end_sessions
+from sqlmodel_framework.engines.mysql_cleaning import MySQLCleaner, end_sessions, wait_shortly
+from sqlmodel_framework.engines.mysql_named_schemas import NamedSchemas, drop_recorded
 from sqlmodel_framework.engines.mysql_shadow import error_number, release_lock, take_lock
 from sqlmodel_framework.engines.owned import disown, leave_to_the_program, own
 
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MySQLDatabases"]
 
-_WAIT_FOR_SCHEMAS = 300
-_SCHEMA_LOCK = "datakit_schema_"
 _FORBIDDEN = {1044, 1227, 1142}
 # Whole names as `Names` gives them: what is merely called alike is somebody's own.
 _OURS = re.compile(rf"{SWEPT}[0-9a-f]{{8}}_[0-9a-f]{{8}}_[0-9a-z]+_[0-9]+")
@@ -59,7 +58,11 @@ class MySQLDatabases(TemplateDatabases):
         self._open: set[str] = set()
         self._kept: list[str] = []
         self._own_connection = server.sql.connect().execution_options(isolation_level="AUTOCOMMIT")
+        self._schemas = NamedSchemas(
+            template.schemas, str(server.sql.url.set(database=None)), f"{names.of_worker}0"
+        )
         try:
+            wait_shortly(self._connection)
             take_lock(self._connection, self.names.of_worker)
             self._watch()
             self._drop_abandoned()
@@ -72,9 +75,28 @@ class MySQLDatabases(TemplateDatabases):
         return "database" if self.template.schemas else wanted
 
     def make(self) -> TargetConfig:
-        self._lock_schemas()
+        if self._schemas.made:
+            self._drop_all()  # a test's that was to be kept
         name = self.names.next()
-        self._open.add(name)
+        try:
+            self._schemas.take(self._connection)
+            self._watch()
+            self._open.add(name)
+            self._create(name)
+            target = self.target_on(name)
+            if self.template.schemas:
+                self.template.deploy(target)  # what it creates outside of its database goes with it
+            else:
+                self.deploy_template(name)
+        except BaseException:
+            with suppress(DBAPIError, TryAgainError):
+                self._schemas.give_back(self._connection)
+                self._watch()
+                self._drop(name)
+            raise
+        return target
+
+    def _create(self, name: str) -> None:
         try:
             self._connection.exec_driver_sql(f"CREATE DATABASE {self._quoted(name)}")
         except DBAPIError as exc:
@@ -86,29 +108,32 @@ class MySQLDatabases(TemplateDatabases):
                     next_step=rf"GRANT ALL ON `{SWEPT.replace('_', chr(92) + '_')}%`.* to this user, or use mysql_container",
                 ) from None
             raise
-        if not self.template.schemas:
-            self.deploy_template(name)
-            return self.target_on(name)
-        # What it creates outside of its database goes with it.
-        target = self.target_on(name)
-        self.template.deploy(target)
-        return target
 
     def cleaner(self, target: TargetConfig) -> Cleaner:
         return MySQLCleaner(self.target_on(target.database), self.template)
 
     def drop(self, target: TargetConfig) -> None:
-        if self.is_ours:
-            if self.template.schemas:
-                for name in (str(target.database), *self.template.schemas):
-                    end_sessions(self._connection, name)
-                target.close()  # with the databases of its schemas
-            else:
-                self.end(target)
+        if not self.is_ours:
+            return
+        if not self.template.schemas:
+            self.end(target)
             self._drop(str(target.database))
-            self._unlock_schemas()
+            return
+        try:
+            for name in (str(target.database), *self.template.schemas):
+                end_sessions(self._connection, name)
+            target.close()  # with what it created in its schemas
+        finally:
+            self._drop_all()
 
     def keep(self, target: TargetConfig) -> str:
+        if self.template.schemas:
+            raise ConfigurationError(
+                "a database with named schemas cannot stay",
+                where=f"{target.label}, schemas {', '.join(self.template.schemas)}",
+                seen="databases of these names, which the server has once, and the next test needs",
+                next_step="stop in the test with pytest --pdb to look at them",
+            )
         name = str(target.database)
         self._open.discard(name)
         self._kept.append(name)
@@ -126,9 +151,7 @@ class MySQLDatabases(TemplateDatabases):
             with self.server.engine.errors(self.server.target, "drop test databases"):
                 if connection.invalidated:
                     connection.rollback()  # it connects again
-                for name in sorted(self._open):
-                    self._drop(name)
-                self._unlock_schemas()
+                self._drop_all()
                 release_lock(self._connection, self.names.of_worker)
             disown(self.names.of_worker)
         finally:
@@ -151,19 +174,14 @@ class MySQLDatabases(TemplateDatabases):
         self._connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {self._quoted(name)}")
         self._open.discard(name)
 
-    def _lock_schemas(self) -> None:
-        for schema in self.template.schemas:
-            if not take_lock(self._connection, _SCHEMA_LOCK + schema, _WAIT_FOR_SCHEMAS):
-                raise TryAgainError(
-                    "another test uses the database of a named schema",
-                    where=f"{self.server.target.label}, schema {schema}",
-                    seen=f"waited {_WAIT_FOR_SCHEMAS} s",
-                    next_step="run the tests of kits with named schemas in one worker, or use another target",
-                )
-
-    def _unlock_schemas(self) -> None:
-        for schema in self.template.schemas:
-            release_lock(self._connection, _SCHEMA_LOCK + schema)
+    def _drop_all(self) -> None:
+        """Drop what is not kept, and let others have the named schemas."""
+        try:
+            for name in sorted(self._open):
+                self._drop(name)
+        finally:
+            self._schemas.give_back(self._connection)
+            self._watch()
 
     def _drop_abandoned(self) -> None:
         """Drop what workers left that were killed together with their watching program.
@@ -175,6 +193,8 @@ class MySQLDatabases(TemplateDatabases):
         for lock in sorted({worker_of(name) for name in names} - {self.names.of_worker}):
             if take_lock(self._connection, lock):
                 try:
+                    if f"{lock}0" in names:
+                        drop_recorded(self._connection, f"{lock}0")
                     for name in names:
                         if worker_of(name) == lock:
                             with suppress(DBAPIError):
@@ -194,6 +214,7 @@ class MySQLDatabases(TemplateDatabases):
                 "connect": arguments,
                 "path": sys.path,
                 "own": self.names.of_worker,
+                "schemas": self._schemas.made,
                 "but": self._kept,
             },
             leave_to_the_program,

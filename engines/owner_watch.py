@@ -23,6 +23,12 @@ __all__ = ["end_server", "main"]
 _CREATING = 30
 _SETTLED = 2
 _ENGINE_AWAY = 60
+_NAMED = "SELECT datname, datistemplate FROM pg_catalog.pg_database WHERE starts_with(datname, %s)"
+_END_CREATIONS = (
+    "SELECT count(pg_catalog.pg_terminate_backend(pid, 5000)) FROM pg_catalog.pg_stat_activity,"
+    " unnest(%s::text[]) AS start WHERE state = 'active' AND starts_with(query, start)"
+    " AND pid <> pg_catalog.pg_backend_pid()"
+)
 
 
 def main() -> None:
@@ -167,27 +173,49 @@ def _drop_databases_of_postgres(order: dict[str, Any]) -> None:
 
 
 def _drop_postgres(cursor: Any, start: str, but: list[str]) -> None:
-    cursor.execute(
-        "SELECT datname, datistemplate FROM pg_catalog.pg_database WHERE starts_with(datname, %s)", [start]
-    )
-    for name, is_template in cursor.fetchall():
-        if name not in but:
+    """Drop databases until nothing is new; first ends the creation of one that was under way when the owner ended."""
+    import psycopg2
+
+    tried = set(but)
+    while True:
+        cursor.execute(_END_CREATIONS, [[f"CREATE DATABASE {start}", f'CREATE DATABASE "{start}']])
+        cursor.execute(_NAMED, [start])
+        found = [(name, is_template) for name, is_template in cursor.fetchall() if name not in tried]
+        if not found:
+            return
+        for name, is_template in found:
+            tried.add(name)
             quoted = '"' + name.replace('"', '""') + '"'
-            if is_template:
-                cursor.execute(f"ALTER DATABASE {quoted} IS_TEMPLATE false")
-            cursor.execute(f"DROP DATABASE IF EXISTS {quoted} WITH (FORCE)")
+            with suppress(psycopg2.Error):  # the others are dropped all the same
+                if is_template:
+                    cursor.execute(f"ALTER DATABASE {quoted} IS_TEMPLATE false")
+                cursor.execute(f"DROP DATABASE IF EXISTS {quoted} WITH (FORCE)")
 
 
 def _drop_databases_of_mysql(order: dict[str, Any]) -> None:
-    """Drop the owner's databases."""
+    """Drop the owner's databases, and end the sessions in them; what cannot be dropped is left to a later run."""
     sys.path.extend(order["path"])
     import pymysql
 
     with pymysql.connect(**order["connect"]) as connection, connection.cursor() as cursor:
+        cursor.execute("SET SESSION lock_wait_timeout = 20")
+        cursor.execute("SET SESSION foreign_key_checks = 0")
         cursor.execute("SELECT schema_name FROM information_schema.schemata")
-        for (name,) in cursor.fetchall():
-            if name.startswith(order["own"]) and name not in order["but"]:
+        found = [str(row[0]) for row in cursor.fetchall()]
+        own = [name for name in found if name.startswith(order["own"]) and name not in order["but"]]
+        for name in [*(one for one in order["schemas"] if one in found), *own]:
+            with suppress(pymysql.err.Error):
+                _end_mysql_sessions(cursor, name)
                 cursor.execute("DROP DATABASE IF EXISTS `{}`".format(name.replace("`", "``")))
+
+
+def _end_mysql_sessions(cursor: Any, database: str) -> None:
+    import pymysql
+
+    cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", [database])
+    for (session,) in cursor.fetchall():
+        with suppress(pymysql.err.Error):  # it has ended by itself
+            cursor.execute(f"KILL {int(session)}")
 
 
 _DO = {

@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from secrets import token_hex
 
 import pytest
 from sqlalchemy import NullPool, create_engine
 
+from sqlmodel_framework.base.errors import DatakitError
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.live import open_target
 from sqlmodel_framework.engines.mysql_cleaning import end_sessions
@@ -126,15 +127,58 @@ WITH_SEQUENCE = """
 
     event.listen(Film.__table__, "after_create", DDL("CREATE SEQUENCE numbers START WITH 50"))
 """
+# A name of 59 characters: that of its lock would be too long.
+SCHEMA = f"named_{token_hex(4)}_{'x' * 44}"
+NAMED = """
+    from sqlmodel import Field, SQLModel
+
+    class Town(SQLModel, table=True):
+        __table_args__ = {"schema": "SCHEMA"}
+        town_id: int | None = Field(default=None, primary_key=True)
+
+    class Film(SQLModel, table=True):
+        film_id: int | None = Field(default=None, primary_key=True)
+        town_id: int | None = Field(default=None, foreign_key="SCHEMA.town.town_id")
+""".replace("SCHEMA", SCHEMA)
+USES_NAMED = """
+    from sqlmodel_framework.base.errors import ConfigurationError
+
+    def use(datakit):
+        datakit.session.add(datakit["Town"]())
+        datakit.session.commit()
+        assert datakit.session.exec(sa.select(datakit["Town"].town_id)).scalars().all() == [1]
+
+    @pytest.mark.datakit("../named", targets=["mysql_local"])
+    class Test:
+        def test_use(self, datakit):
+            use(datakit)
+
+        def test_twice_at_the_same_time(self, datakit, datakit_factory):
+            with pytest.raises(ConfigurationError, match="a test uses a named schema twice at the same time"):
+                datakit_factory("../named")
+            use(datakit)
+
+        def test_fails(self, datakit):
+            use(datakit)
+            assert FAILS == "not"
+
+        def test_again(self, datakit):
+            use(datakit)
+
+        def test_last(self, datakit):
+            use(datakit)
+            KILL()
+"""
+KILL = "import os, signal; FAILS, KILL = 'not', lambda: os.kill(os.getpid(), signal.SIGKILL)"
 
 
 @contextmanager
-def made(run: Callable[..., None], *names: str, then: str = "SELECT 1") -> Iterator[None]:
+def made(run: Callable[..., None], *names: str, then: Sequence[str] = ()) -> Iterator[None]:
     """Databases of these names, with a table. No other run drops them while they are made."""
     try:
         creating = [f"CREATE DATABASE `{name}`" for name in names]
         tables = [f"CREATE TABLE `{name}`.film (film_id INTEGER PRIMARY KEY)" for name in names]
-        run(f"SELECT GET_LOCK('{LEFT}', 10)", *creating, *tables, then)
+        run(f"SELECT GET_LOCK('{LEFT}', 10)", *creating, *tables, *then)
         yield
     finally:
         for name in reversed(names):
@@ -157,7 +201,7 @@ def test_what_cannot_be_dropped_hinders_neither_the_run_nor_other_drops(
 ) -> None:
     refusing, other, child = f"{LEFT}11", f"{LEFT}12", f"of_{LEFT}"
     refers = f"CREATE TABLE `{child}`.copy (film_id INTEGER, FOREIGN KEY (film_id) REFERENCES `{refusing}`.film (film_id))"
-    with made(on_mysql, refusing, other, child, then=refers):
+    with made(on_mysql, refusing, other, child, then=[refers]):
         with FreshDatabases(target=mysql_server) as databases, databases.fresh():
             found = of_mysql()
         on_mysql(f"DROP DATABASE `{child}`")
@@ -232,3 +276,60 @@ def test_a_session_that_is_ended_is_waited_for(mysql_server: TargetConfig, inner
         for one in others:
             one.invalidate()
             one.close()
+
+
+@pytest.mark.usefixtures("mysql_server")
+def test_named_schemas_are_used_by_one_test_after_the_other_and_failed_ones_do_not_stay(
+    inner: InnerSessions,
+) -> None:
+    inner.kit(NAMED, "named")
+    result = inner.run("FAILS, KILL = 'yes', int\n" + textwrap.dedent(USES_NAMED), "--datakit-keep-failed")
+    result.assert_outcomes(passed=4, failed=1)
+    result.stdout.fnmatch_lines(["*a database with named schemas cannot stay*"])
+    assert SCHEMA not in of_mysql()
+
+
+@pytest.mark.usefixtures("mysql_server")
+def test_a_killed_run_leaves_no_named_schema(inner: InnerSessions) -> None:
+    inner.kit(NAMED, "named")
+    inner.tests(KILL + "\n" + textwrap.dedent(USES_NAMED))
+    assert inner.start().wait(60) < 0
+    inner.assert_nothing_is_left()
+    assert SCHEMA not in of_mysql()
+
+
+def test_named_schemas_of_a_run_that_was_killed_with_its_watch_are_dropped(
+    mysql_server: TargetConfig, on_mysql: Callable[..., None]
+) -> None:
+    record, mine = f"{LEFT}0", "named_by_somebody"
+    listed = (
+        f"CREATE TABLE `{record}`.named AS SELECT '{SCHEMA}' AS name",
+        f"CREATE TABLE `{SCHEMA}`.copy (film_id INTEGER, FOREIGN KEY (film_id) REFERENCES `{record}`.film (film_id))",
+    )
+    with made(on_mysql, record, mine, SCHEMA, then=listed):
+        with FreshDatabases(target=mysql_server) as databases, databases.fresh():
+            found = of_mysql()
+        assert mine in found
+        assert record not in found
+        assert SCHEMA not in found
+
+
+def test_a_datakit_that_is_refused_leaves_neither_its_databases_nor_their_locks(
+    inner: InnerSessions, mysql_server: TargetConfig
+) -> None:
+    refused = NAMED.replace(
+        "town_id: int | None = Field(default=None, f", "town_id: str = Field(max_length=7, f"
+    )
+    inner.kit(refused, "refused")
+    inner.kit(NAMED, "named")
+    with (
+        FreshDatabases(inner.project / "refused", target=mysql_server) as bad,
+        FreshDatabases(inner.project / "named", target=mysql_server) as good,
+    ):
+        for _ in range(2):
+            with pytest.raises(DatakitError, match="key"):
+                bad.take()
+            assert SCHEMA not in of_mysql()
+            assert inner.left() == []
+            with good.fresh() as database:
+                assert database.validate().success

@@ -163,7 +163,7 @@ def pytest_runtest_makereport(
     report = yield
     in_use = item.stash.get(_IN_USE, [])
     if report.failed and in_use and item.config.stash[_SESSION].keeps_failed:
-        told = [databases.keep(one) for databases, one in in_use if not one.kept]
+        told = [_kept(databases, one) for databases, one in in_use if not one.kept]
         lines = "\n".join(line for line in told if line)
         if lines:
             report.sections.append(("the test's database is kept, connect with", lines))
@@ -255,6 +255,14 @@ def datakit_async_session(datakit: FreshDatabase) -> AsyncSession:
 def datakit_seed(datakit: FreshDatabase) -> Callable[..., SeedResult]:
     """Loads generated rows into all tables, parents first: `datakit_seed(rows=100, seed=0)`."""
     return datakit.seed
+
+
+def _kept(databases: FreshDatabases, database: FreshDatabase) -> str | None:
+    """The command to connect to a database that stays; if it cannot stay, why."""
+    try:
+        return databases.keep(database)
+    except Exception as exc:  # noqa: BLE001 - a driver may raise anything; the report of the test is to be printed
+        return f"nothing, as it could not be kept: {type(exc).__name__}: {exc}"
 
 
 def _or_fail(make: Callable[[], _Made]) -> _Made:
