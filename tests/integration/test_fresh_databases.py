@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from sqlmodel import select
 
 from sqlmodel_framework.base.errors import DeploymentError
 from sqlmodel_framework.config.targets import TargetConfig
+from sqlmodel_framework.engines import owner_watch
 from sqlmodel_framework.engines.container_labels import checkout
 from sqlmodel_framework.engines.fresh import Isolation, Names
 from sqlmodel_framework.engines.live import create_engine_for_target
@@ -40,6 +42,15 @@ class Film(SQLModel, table=True):
     film_id: int | None = Field(default=None, primary_key=True)
 """
 ISOLATIONS: tuple[Isolation, ...] = ("database", "rows", "rollback")
+WAITING = "SELECT query FROM pg_stat_activity WHERE query = '{}' AND wait_event_type = 'Lock'"
+CREATES = """
+import sys
+import psycopg2
+
+connection = psycopg2.connect(sys.argv[1])
+connection.autocommit = True
+connection.cursor().execute(sys.argv[2])
+"""
 MORE = "        more_{}: int = 1\n"
 END_SESSIONS = (
     "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE usename = '{role}'"
@@ -269,6 +280,48 @@ print(databases.take().target.database)
     assert done.returncode == 0, done.stderr
     assert own_checkout in done.stdout
     wait_until_gone(own_checkout)
+
+
+@pytest.mark.postgres
+def test_a_database_that_was_being_created_when_its_owner_was_killed_is_not_there_later(
+    postgres_server: TargetConfig, on_postgres: Callable[..., None]
+) -> None:
+    mark = uuid4().hex[:8]
+    own, template = f"datakit_test_{mark}_00000001_mainn1_", f"template_{mark}"
+    url = create_engine_for_target(postgres_server).url.set(drivername="postgresql")
+    place = url.render_as_string(hide_password=False)
+    on_postgres(f"CREATE DATABASE {template}", f"CREATE DATABASE {own}1")
+    holder = psycopg2.connect(place)
+    holder.cursor().execute(f"ALTER DATABASE {template} RENAME TO other_{mark}")
+    try:
+        creating = f"CREATE DATABASE {own}2 TEMPLATE {template}"
+        with subprocess.Popen([sys.executable, "-c", CREATES, place, creating]) as owner:
+            wait_until(WAITING.format(creating), [creating])
+            owner.kill()
+        order = {
+            "key": "own",
+            "do": "drop databases of postgres",
+            "connect": {"dsn": place},
+            "path": sys.path,
+            "own": own,
+            "but": [],
+            "shared": own,
+            "lock": int(mark, 16),
+        }
+        program = str(Path(owner_watch.__file__))
+        subprocess.run([sys.executable, "-P", program], input=json.dumps(order), text=True, check=True)
+        assert of_postgres(WAITING.format(creating)) == []
+    finally:
+        holder.close()
+        on_postgres(f"DROP DATABASE {template} WITH (FORCE)")
+    assert [name for name in of_postgres() if mark in name] == []
+
+
+def wait_until(query: str, told: list[str]) -> None:
+    end = time.monotonic() + 20
+    while (found := of_postgres(query)) != told and time.monotonic() < end:
+        time.sleep(0.1)
+    assert found == told
 
 
 def wait_until_gone(mark: str) -> None:
