@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["BatchSource", "Connector", "ForeignKey", "TableDescription"]
+__all__ = ["BatchSource", "Connector", "ForeignKey", "Keys", "TableDescription"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,15 @@ class ForeignKey:
     columns: tuple[str, ...]
     table: str
     referred: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The constraints of a table that name its rows or those of others; the unique keys in the order of their names."""
+
+    primary: tuple[str, ...]
+    unique: tuple[tuple[str, ...], ...]
+    foreign: tuple[ForeignKey, ...]
 
 
 @dataclass(frozen=True)

@@ -209,20 +209,23 @@ def delivered(
 
     nulled: Counter[str] = Counter()
     given = False
-    with closing(blocks):
-        for block in blocks:
-            nulled += block.nulled
-            if block.rejected is not None and on_reject is not None:
-                on_reject(block.rejected)
-            for batch in block.batches:
-                given = True
-                yield batch
-    if not given:
-        yield pa.RecordBatch.from_pylist([], schema=schema)
-    for column, values in sorted(nulled.items()):
-        _log.warning(
-            "%s: column %s: values that do not fit their Arrow type and became NULL: %d",
-            where,
-            column,
-            values,
-        )
+    try:
+        with closing(blocks):
+            for block in blocks:
+                nulled += block.nulled
+                if block.rejected is not None and on_reject is not None:
+                    on_reject(block.rejected)
+                for batch in block.batches:
+                    given = True
+                    yield batch
+        if not given:
+            yield pa.RecordBatch.from_pylist([], schema=schema)
+    finally:
+        # Also where the caller stops early: the batches are with it.
+        for column, values in sorted(nulled.items()):
+            _log.warning(
+                "%s: column %s: values that do not fit their Arrow type and became NULL: %d",
+                where,
+                column,
+                values,
+            )

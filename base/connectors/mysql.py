@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import configparser
 import logging
+import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pymysql
 from pymysql.connections import Connection as PyMySQLConnection
+from pymysql.converters import encoders
 
-from sqlmodel_framework.base.connectors.base import ForeignKey, TableDescription
+from sqlmodel_framework.base.connectors.base import TableDescription
 from sqlmodel_framework.base.connectors.csv_decoding import Decoded, Decoder, delivered
+from sqlmodel_framework.base.connectors.mysql_catalog import keys_of, storage_of, tables_of
 from sqlmodel_framework.base.connectors.mysql_config import MySQLConfig
-from sqlmodel_framework.base.connectors.mysql_errors import driver_error_of, raise_refusal
+from sqlmodel_framework.base.connectors.mysql_errors import connection_error, driver_error_of, raise_refusal
 from sqlmodel_framework.base.connectors.mysql_reading import KeyedTable, groups_of_lines, lines
 from sqlmodel_framework.base.connectors.mysql_types import describe_columns, quoted
 from sqlmodel_framework.base.connectors.source_columns import (
     OnUnrepresentable,
     chosen_columns,
     refuse_options,
-    refuse_unknown,
 )
 from sqlmodel_framework.base.errors import ConfigurationError, DatakitError
 
@@ -32,8 +37,11 @@ if TYPE_CHECKING:
 __all__ = ["MySQLConfig", "MySQLConnector"]
 
 _log = logging.getLogger(__name__)
-# Zero dates and the like must come, and names are quoted by backticks.
-_SESSION = "SET SESSION time_zone = '+00:00', sql_mode = ''"
+# Zero dates come, all rows come, and a consumer may take its time.
+_SESSION = (
+    "SET SESSION time_zone = '+00:00', sql_mode = '', sql_select_limit = 18446744073709551615, sql_big_selects = 1,"
+    " net_write_timeout = 86400, wait_timeout = 86400"
+)
 _SNAPSHOT = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
 
 
@@ -95,19 +103,10 @@ class MySQLConnector:
 
         Raises ExtractionError for a database that is not there.
         """
-        with self._session("list tables") as connection, connection.cursor() as cursor:
-            wanted = schema or self._database
-            cursor.execute(_TABLES, (wanted,))
-            tables = sorted(str(name) for (name,) in cursor.fetchall())
-            if not tables:
-                cursor.execute("SELECT schema_name FROM information_schema.schemata")
-                refuse_unknown(
-                    [wanted],
-                    [str(name) for (name,) in cursor.fetchall()],
-                    "database",
-                    self._where("list tables"),
-                )
-        return tables
+        with self._session("list tables") as connection:
+            return tables_of(
+                connection, schema or self._database(connection, "list tables"), self._where("list tables")
+            )
 
     def schema(self, table: str, *, query: bool = False) -> pa.Schema:
         """The Arrow schema of a table or of a query's result."""
@@ -120,11 +119,10 @@ class MySQLConnector:
         doing = f"describe {self._shown(table, query=False)}"
         with self._session(doing) as connection:
             schema = self._schema(connection, table, doing, query=False)
-            primary, unique, foreign = self._keys(connection, table)
-            with connection.cursor() as cursor:
-                cursor.execute(_STORAGE, (self._database, table))
-                _, rows = cursor.fetchone() or (None, None)
-        return TableDescription(table, schema, primary, unique, foreign, rows)
+            place = (self._database(connection, doing), table)
+            keys = keys_of(connection, *place)
+            rows = storage_of(connection, *place).rows
+        return TableDescription(table, schema, keys.primary, keys.unique, keys.foreign, rows)
 
     def extract(
         self,
@@ -159,9 +157,10 @@ class MySQLConnector:
             every = describe_columns(connection, source, self._where(doing))
             chosen = chosen_columns(every, columns, on_unrepresentable, self._where(doing))
             decoder = Decoder(chosen, batch_size, self._where(doing))
-            keyed = None if query else self._keyed(connection, table, source)
+            # A condition is worked out once, at one moment, and by its own index.
+            keyed = None if query or condition else self._keyed(connection, table, doing)
             if keyed:
-                blocks = groups_of_lines(connection, chosen, keyed, condition, self._where(doing))
+                blocks = groups_of_lines(connection, chosen, keyed, self._where(doing))
             else:
                 blocks = lines(connection, chosen, source, condition, self._where(doing))
             yield from delivered(_decoded(blocks, decoder), decoder.schema, on_reject, self._where(doing))
@@ -192,10 +191,6 @@ class MySQLConnector:
         frame: pd.DataFrame = result.to_pandas(types_mapper=pd.ArrowDtype)
         return frame
 
-    @property
-    def _database(self) -> str:
-        return self.config.database or ""
-
     def _schema(
         self, connection: PyMySQLConnection[Any], table: str, doing: str, *, query: bool
     ) -> pa.Schema:
@@ -217,7 +212,18 @@ class MySQLConnector:
     ) -> str:
         if query:
             return f"({self._bound(connection, table.rstrip().rstrip(';'), parameters, doing)}\n) AS q"
-        return quoted(self._database, table) if self._database else quoted(table)
+        return quoted(self._database(connection, doing), table)
+
+    def _database(self, connection: PyMySQLConnection[Any], doing: str) -> str:
+        """The session's database: the option file may have named it. Raises ConfigurationError where there is none."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT DATABASE()")
+            (name,) = cursor.fetchone() or (None,)
+        if name is None:
+            raise ConfigurationError(
+                "no database is named", where=self._where(doing), next_step="give database"
+            )
+        return str(name)
 
     def _bound(
         self, connection: PyMySQLConnection[Any], text: str, parameters: Mapping[str, Any] | None, doing: str
@@ -227,7 +233,7 @@ class MySQLConnector:
             return text
         try:
             with connection.cursor() as cursor:
-                return str(cursor.mogrify(text, dict(parameters)))
+                return str(cursor.mogrify(text, {name: _sent(value) for name, value in parameters.items()}))
         except (KeyError, TypeError, ValueError, pymysql.MySQLError):
             # The driver's message may quote the value.
             raise ConfigurationError(
@@ -237,54 +243,36 @@ class MySQLConnector:
                 expected="a value the driver knows for each %(name)s; a percent sign itself is %%",
             ) from None
 
-    def _keyed(self, connection: PyMySQLConnection[Any], table: str, source: str) -> KeyedTable | None:
+    def _keyed(self, connection: PyMySQLConnection[Any], table: str, doing: str) -> KeyedTable | None:
         """How a table can be read by ranges; None for one without transactions, whose moment is that of one statement."""
-        with connection.cursor() as cursor:
-            cursor.execute(_STORAGE, (self._database, table))
-            engine, _ = cursor.fetchone() or (None, None)
-            cursor.execute(_PRIMARY_KEY, (self._database, table))
-            key = [(str(name), str(kind)) for name, kind in cursor.fetchall()]
-        if engine != "InnoDB" or len(key) != 1 or key[0][1] not in _WHOLE_NUMBERS:
+        database = self._database(connection, doing)
+        storage = storage_of(connection, database, table)
+        if storage.engine != "InnoDB" or storage.number_key is None:
             return None
-        return KeyedTable(source, quoted(key[0][0]))
-
-    def _keys(
-        self, connection: PyMySQLConnection[Any], table: str
-    ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...], tuple[ForeignKey, ...]]:
-        keys: dict[str, list[str]] = {}
-        foreign: dict[str, tuple[list[str], str, list[str]]] = {}
-        with connection.cursor() as cursor:
-            cursor.execute(_KEYS, (self._database, table))
-            for name, column, schema, referred, other in cursor.fetchall():
-                if referred is None:
-                    keys.setdefault(str(name), []).append(str(column))
-                else:
-                    place = str(referred) if schema == self._database else f"{schema}.{referred}"
-                    own, _, others = foreign.setdefault(str(name), ([], place, []))
-                    own.append(str(column))
-                    others.append(str(other))
-        primary = tuple(keys.pop("PRIMARY", ()))
-        unique = tuple(tuple(columns) for _, columns in sorted(keys.items()))
-        return (
-            primary,
-            unique,
-            tuple(
-                ForeignKey(tuple(own), place, tuple(others))
-                for _, (own, place, others) in sorted(foreign.items())
-            ),
-        )
+        return KeyedTable(quoted(database, table), quoted(storage.number_key))
 
     def _where(self, doing: str) -> str:
         return f"{doing}, {self.config.address}"
 
     def _shown(self, table: str, *, query: bool) -> str:
-        return "a query" if query else f"table {self._database}.{table}"
+        return (
+            "a query"
+            if query
+            else f"table {self.config.database}.{table}"
+            if self.config.database
+            else f"table {table}"
+        )
 
-    def _connect(self, doing: str, **more: Any) -> PyMySQLConnection[Any]:
+    def _connect(self, doing: str) -> PyMySQLConnection[Any]:
+        file = self.config.option_file
+        if file and not os.access(Path(file).expanduser(), os.R_OK):
+            raise ConfigurationError("the option file cannot be read", where=self._where(doing), seen=file)
         try:
-            return pymysql.connect(**{**self.config.driver_parameters(), "init_command": _SESSION, **more})
-        except pymysql.MySQLError as exc:
-            raise_refusal(exc, self._where(doing))
+            return pymysql.connect(**self.config.driver_parameters(), init_command=_SESSION)
+        except (pymysql.MySQLError, configparser.Error, OSError, ValueError) as exc:
+            error = connection_error(exc, self._where(doing))
+        # Not in the block: what is raised there keeps the other error, whose words may hold a password.
+        raise error
 
     @contextmanager
     def _session(self, doing: str) -> Iterator[PyMySQLConnection[Any]]:
@@ -292,8 +280,8 @@ class MySQLConnector:
         connection = self._connect(doing)
         try:
             connection.query("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            if self.config.statement_timeout:
-                connection.query(_timeout(connection, self.config.statement_timeout))
+            for setting in _limits(connection, self.config):
+                connection.query(f"SET SESSION {setting}")
             connection.query(_SNAPSHOT)
             yield connection
         except pymysql.MySQLError as exc:
@@ -304,34 +292,36 @@ class MySQLConnector:
                 connection.close()
 
 
-def _timeout(connection: PyMySQLConnection[Any], seconds: float) -> str:
-    """The setting of how long one statement may run."""
-    version = str(connection.get_server_info())  # type: ignore[no-untyped-call]
-    if "MariaDB" in version:
-        return f"SET SESSION max_statement_time = {seconds:.3f}"
-    return f"SET SESSION max_execution_time = {round(seconds * 1000)}"
+def _limits(connection: PyMySQLConnection[Any], config: MySQLConfig) -> Iterator[str]:
+    """Settings of how long a statement may run and wait, and how long the session may be idle."""
+    mariadb = "MariaDB" in str(connection.get_server_info())  # type: ignore[no-untyped-call]
+    if config.lock_timeout is not None:
+        yield f"lock_wait_timeout = {max(1, round(config.lock_timeout))}"
+    if mariadb:
+        yield "idle_transaction_timeout = 0, idle_readonly_transaction_timeout = 0"
+    if config.statement_timeout is not None:
+        seconds = config.statement_timeout
+        yield (
+            f"max_statement_time = {seconds:.3f}"
+            if mariadb
+            else f"max_execution_time = {round(seconds * 1000)}"
+        )
+
+
+def _sent(value: Any) -> Any:
+    """A value that the driver knows: the session is in UTC. Raises TypeError for one that it would send as its repr."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC).replace(tzinfo=None)
+    if isinstance(value, list | tuple | set | frozenset):
+        if not value:
+            raise ValueError("no value")
+        return [_sent(one) for one in value]
+    if type(value) not in encoders:
+        raise TypeError("a type that the driver does not know")
+    return value
 
 
 def _decoded(blocks: Generator[bytes, None, None], decoder: Decoder) -> Generator[Decoded, None, None]:
     with closing(blocks):
         for block in blocks:
             yield decoder.decode(block)
-
-
-_WHOLE_NUMBERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
-_TABLES = (
-    "SELECT table_name FROM information_schema.tables"
-    " WHERE table_schema = %s AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')"
-)
-_STORAGE = (
-    "SELECT engine, table_rows FROM information_schema.tables WHERE table_schema = %s AND table_name = %s"
-)
-_PRIMARY_KEY = (
-    "SELECT column_name, data_type FROM information_schema.columns"
-    " WHERE table_schema = %s AND table_name = %s AND column_key = 'PRI' ORDER BY ordinal_position"
-)
-_KEYS = (
-    "SELECT constraint_name, column_name, referenced_table_schema, referenced_table_name, referenced_column_name"
-    " FROM information_schema.key_column_usage WHERE table_schema = %s AND table_name = %s"
-    " ORDER BY constraint_name, ordinal_position"
-)

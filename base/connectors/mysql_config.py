@@ -23,6 +23,11 @@ _VARIABLES = {
     "MYSQL_PWD": "password",
 }
 _NUMBERS = ("port", "connect_timeout", "read_timeout")
+_SECONDS = ("statement_timeout", "lock_timeout")
+_SWITCHES = ("ssl", "ssl_verify_identity")
+_SWITCH_WORDS = {"true": True, "1": True, "false": False, "0": False}
+# The connector reads by these.
+_OWN_PARAMETERS = ("charset", "conv", "cursorclass", "init_command", "use_unicode")
 _DRIVERS = ("mysql", "mariadb", "mysql+pymysql", "mariadb+pymysql")
 
 
@@ -51,8 +56,9 @@ class MySQLConfig:
     programs read it, such as `~/.my.cnf`, of which the group `option_group` counts; what is given here stands above it.
 
     `ssl_ca` has the server checked against this authority, and its name, too, unless `ssl_verify_identity` is False;
-    `ssl=True` encrypts without checking anything. Timeouts are in seconds: `connect_timeout`, `read_timeout` for silence
-    of the server, `statement_timeout` for one statement; None is no limit.
+    `ssl_verify_identity=True` alone checks both against the authorities of the system. `ssl=True` encrypts without checking
+    anything. Timeouts are in seconds: `connect_timeout`, `read_timeout` for silence of the server, `statement_timeout` for
+    one statement, `lock_timeout` for a lock on a table; None leaves them to the server.
     """
 
     host: str | None = None
@@ -71,21 +77,37 @@ class MySQLConfig:
     connect_timeout: int = 10
     read_timeout: int | None = None
     statement_timeout: float | None = None
+    lock_timeout: float | None = None
     application_name: str = "datakit"
     parameters: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.password, str):
             object.__setattr__(self, "password", SecretStr(self.password))
-        for name in _NUMBERS:
-            value = getattr(self, name)
-            if value is not None and not isinstance(value, int):
-                object.__setattr__(self, name, _whole_number(name, value, self.address))
-        if self.ssl is False and (self.ssl_ca or self.ssl_cert or self.ssl_key):
+        for names, read in ((_NUMBERS, _whole_number), (_SECONDS, _seconds), (_SWITCHES, _switch)):
+            for name in names:
+                if (value := getattr(self, name)) is not None:
+                    object.__setattr__(self, name, read(value, f"{self.address}, {name}"))
+        self._refuse_settings_apart()
+
+    def _refuse_settings_apart(self) -> None:
+        """What contradicts another field, or has one."""
+        if self.ssl is False and (self.ssl_ca or self.ssl_cert or self.ssl_key or self.ssl_verify_identity):
             raise ConfigurationError(
                 "TLS is switched off, and settings for it are given",
                 where=self.address,
                 next_step="leave ssl out, or the certificates",
+            )
+        if self.ssl_key and not self.ssl_cert:
+            raise ConfigurationError(
+                "a key is given without its certificate", where=self.address, next_step="give ssl_cert"
+            )
+        if own := sorted({*self.parameters} & {*_OWN_PARAMETERS}):
+            raise ConfigurationError(
+                "a parameter of the driver is the connector's own",
+                where=self.address,
+                seen=", ".join(own),
+                next_step="leave it out",
             )
 
     @classmethod
@@ -107,15 +129,7 @@ class MySQLConfig:
         query = {name: value for name, value in parts.query.items() if name != "charset"}
         if "unix_socket" in query:
             query["socket"] = query.pop("unix_socket")
-        allowed = {one.name for one in fields(cls)} - {"parameters", "password"}
-        unknown = sorted(set(query) - allowed)
-        if unknown:
-            raise ConfigurationError(
-                "unknown option in the URL",
-                where="source",
-                seen=", ".join(unknown),
-                expected=", ".join(sorted(allowed)),
-            )
+        _refuse_unknown(query, "source")
         place = {
             "host": parts.host,
             "port": parts.port,
@@ -162,6 +176,7 @@ class MySQLConfig:
         options = {
             name: value for name, value in target.options.items() if name not in ("charset", "write_timeout")
         }
+        _refuse_unknown(options, target.label)
         return cls(**{**options, **given, **more})
 
     @property
@@ -197,28 +212,60 @@ class MySQLConfig:
     def _tls(self) -> dict[str, Any]:
         if self.ssl is False:
             return {"ssl_disabled": True}
-        if not (self.ssl or self.ssl_ca or self.ssl_cert):
+        certificates = {"ssl_cert": self.ssl_cert, "ssl_key": self.ssl_key}
+        if self.ssl_ca or self.ssl_verify_identity:
+            named = self.ssl_verify_identity is not False
+            return {
+                "ssl_ca": self.ssl_ca,
+                "ssl_verify_cert": True,
+                "ssl_verify_identity": named,
+                **certificates,
+            }
+        if not (self.ssl or self.ssl_cert):
             return {}
-        if not self.ssl_ca:
-            certificates = {"cert": self.ssl_cert, "key": self.ssl_key}
-            given = {name: value for name, value in certificates.items() if value}
-            return {"ssl": {"check_hostname": False, "verify_mode": False, **given}}
-        return {
-            "ssl_ca": self.ssl_ca,
-            "ssl_cert": self.ssl_cert,
-            "ssl_key": self.ssl_key,
-            "ssl_verify_cert": True,
-            "ssl_verify_identity": self.ssl_verify_identity is not False,
-        }
+        given = {name.removeprefix("ssl_"): value for name, value in certificates.items() if value}
+        return {"ssl": {"check_hostname": False, "verify_mode": False, **given}}
 
 
-def _whole_number(name: str, value: object, where: str) -> int:
-    try:
-        return int(str(value))
-    except ValueError:
+def _refuse_unknown(options: Mapping[str, Any], where: str) -> None:
+    allowed = {one.name for one in fields(MySQLConfig)} - {"parameters", "password"}
+    if unknown := sorted(set(options) - allowed):
         raise ConfigurationError(
-            "a connection parameter has the wrong type",
-            where=f"{where}, {name}",
-            seen="a text",
-            expected="a whole number",
-        ) from None
+            "unknown option of a MySQL source",
+            where=where,
+            seen=", ".join(unknown),
+            expected=", ".join(sorted(allowed)),
+        )
+
+
+def _wrong_type(where: str, expected: str) -> ConfigurationError:
+    return ConfigurationError(
+        "a connection parameter has the wrong type", where=where, seen="something else", expected=expected
+    )
+
+
+def _whole_number(value: object, where: str) -> int:
+    try:
+        number = int(str(value))
+    except ValueError:
+        raise _wrong_type(where, "a whole number above 0") from None
+    if number < 1:
+        raise _wrong_type(where, "a whole number above 0")
+    return number
+
+
+def _seconds(value: object, where: str) -> float:
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        raise _wrong_type(where, "a number of seconds, 0.001 or more") from None
+    if not 0.001 <= seconds < 1e6:
+        raise _wrong_type(where, "a number of seconds, 0.001 or more")
+    return seconds
+
+
+def _switch(value: object, where: str) -> bool:
+    found = _SWITCH_WORDS.get(str(value).lower())
+    if found is None:
+        raise _wrong_type(where, "true or false")
+    return found

@@ -25,7 +25,6 @@ _ROWS_AT_FIRST = 2_000
 _MOST_ROWS = 50_000
 _GROUP_BYTES = 4_000_000
 _MOST_BYTES = 32_000_000
-_LINES_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True)
@@ -47,10 +46,17 @@ def lines(
     cursor = connection.cursor(SSCursor)
     try:
         cursor.execute(f"SELECT {line_of(columns)} FROM {source}{filtered}")  # noqa: S608 - quoted, or as asked for
-        while rows := cursor.fetchmany(_LINES_AT_ONCE):
-            found = [row[0] for row in rows]
-            if None in found:
+        found: list[str] = []
+        length = 0
+        while row := cursor.fetchone():
+            if row[0] is None:
                 raise _too_long(where)
+            found.append(row[0])
+            length += len(row[0])
+            if length > _GROUP_BYTES:
+                yield _block(found)
+                found, length = [], 0
+        if found:
             yield _block(found)
     finally:
         _end(connection, cursor)
@@ -60,7 +66,6 @@ def groups_of_lines(
     connection: PyMySQLConnection[Any],
     columns: list[SourceColumn],
     table: KeyedTable,
-    condition: str,
     where: str,
 ) -> Generator[bytes, None, None]:
     """Blocks of lines, each one value of the server; the next is fetched while the caller works on one."""
@@ -69,7 +74,7 @@ def groups_of_lines(
         (packet,) = cursor.fetchone()
         most = min(int(packet), _MOST_BYTES)
         cursor.execute(f"SET SESSION group_concat_max_len = {most}")
-    groups = _Groups(connection, line_of(columns), table, condition, most, where)
+    groups = _Groups(connection, line_of(columns), table, most, where)
     with ThreadPoolExecutor(1, thread_name_prefix="datakit-reading") as beside:
         ahead: Future[list[bytes]] | None = beside.submit(groups.next)
         while ahead is not None:
@@ -86,7 +91,6 @@ class _Groups:
         connection: PyMySQLConnection[Any],
         line: str,
         table: KeyedTable,
-        condition: str,
         most: int,
         where: str,
     ) -> None:
@@ -94,14 +98,13 @@ class _Groups:
         self._connection = connection
         self._line = line
         self._table = table
-        self._condition = f"({condition}\n)" if condition else ""
         self._most = most
         self._where = where
         self._rows = _ROWS_AT_FIRST
         self._last: int | None = None
 
     def next(self) -> list[bytes]:
-        """The lines of the next rows of the table; there may be none: a condition leaves rows out, long ones are asked again."""
+        """The lines of the next rows of the table; none where they are too long for one value, and are asked for again."""
         key, table = self._table.key, self._table.source
         beyond = f" WHERE {key} > {self._last}" if self._last is not None else ""
         at = f"LIMIT 1 OFFSET {self._rows - 1}"
@@ -122,7 +125,7 @@ class _Groups:
         """The lines of a range; None where they are too long for one value."""
         key, line = self._table.key, self._line
         limits = [f"{key} > {low}"] * (low is not None) + [f"{key} <= {high}"] * (high is not None)
-        within = f" FROM {self._table.source} WHERE {' AND '.join([*limits, self._condition or '1'])}"
+        within = f" FROM {self._table.source} WHERE {' AND '.join(limits) or '1'}"
         group = f"SELECT COUNT(*), SUM(LENGTH({line})), GROUP_CONCAT({line} SEPARATOR '\\n'){within}"
         with self._connection.cursor() as cursor:
             cursor.execute(group)

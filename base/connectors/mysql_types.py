@@ -19,8 +19,15 @@ __all__ = ["describe_columns", "line_of", "quoted"]
 _PREPARER = MySQLDialect(paramstyle="named").identifier_preparer
 _BINARY_CHARSET = 63
 _LONGEST_DECIMAL = 38
-# Zero dates, days and months of zero, and times beyond a day have no place in Arrow's types.
-_DATES = r"^(?:[1-9]\d{3}|0[1-9]\d\d|00[1-9]\d|000[1-9])-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+# Bytes of a TEXT in the connection's characters. REPLACE moves the rest of the text for each quote: long ones take minutes.
+_LONGEST_QUOTED = 4 * 65_535
+# Zero dates, months and days of zero, days that a month has not, and times beyond a day have no place in Arrow's types.
+_YEARS = r"(?:[1-9]\d{3}|0[1-9]\d\d|00[1-9]\d|000[1-9])"
+_LEAP_YEARS = r"(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
+_DATES = (
+    rf"^(?:{_YEARS}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)"
+    rf"|02-(?:0[1-9]|1\d|2[0-8]))|{_LEAP_YEARS}-02-29)"
+)
 _TIMES = r"^(?:[01]\d|2[0-3]):"
 
 
@@ -42,8 +49,12 @@ def describe_columns(connection: PyMySQLConnection[Any], source: str, where: str
 
 
 def line_of(columns: list[SourceColumn]) -> str:
-    """The expression of a row as one line of CSV: the driver then reads one value a row."""
-    return f"CONCAT_WS(',', {', '.join(column.printed for column in columns)})"
+    """The expression of a row as one line of CSV: the driver then reads one value a row.
+
+    It is NULL where a part, or the whole, is longer than `max_allowed_packet`: the server makes NULL of such texts.
+    """
+    parts = ", ',', ".join(column.printed for column in columns)
+    return f"CONCAT({parts})"
 
 
 def _column(field: Any) -> SourceColumn:
@@ -55,24 +66,32 @@ def _column(field: Any) -> SourceColumn:
     return (_text if is_text else _bytes)(field, name)
 
 
-def _plain(field_name: str, printed: str, given: pa.DataType, fitting: str | None = None) -> SourceColumn:
-    return SourceColumn(field_name, f"IFNULL({printed}, '')", given, given, fitting)
+def _plain(field: Any, printed: str, given: pa.DataType, fitting: str | None = None) -> SourceColumn:
+    return SourceColumn(field.name, _or_empty(field, printed), given, given, fitting)
+
+
+def _or_empty(field: Any, printed: str) -> str:
+    """The empty text for NULL, and for nothing else: what the server cannot print has to stay NULL."""
+    return f"IF({quoted(field.name)} IS NULL, '', {printed})"
 
 
 def _text(field: Any, name: str) -> SourceColumn:
     import pyarrow as pa
 
     # What has another character set is sent in that of the connection.
-    text = f"CONVERT({name} USING utf8mb4)"
-    printed = f"""IFNULL(CONCAT('"', REPLACE({text}, '"', '""'), '"'), '')"""
-    return SourceColumn(field.name, printed, pa.string(), pa.string())
+    text, string = f"CONVERT({name} USING utf8mb4)", pa.string()
+    if field.length > _LONGEST_QUOTED:
+        printed = _or_empty(field, f"""CONCAT('"', HEX({text}), '"')""")
+        return SourceColumn(field.name, printed, string, string, in_hex=True)
+    printed = _or_empty(field, f"""CONCAT('"', REPLACE({text}, '"', '""'), '"')""")
+    return SourceColumn(field.name, printed, string, string)
 
 
 def _bytes(field: Any, name: str) -> SourceColumn:
     import pyarrow as pa
 
-    printed = f"""IFNULL(CONCAT('"', HEX({name}), '"'), '')"""
-    return SourceColumn(field.name, printed, pa.string(), pa.binary())
+    printed = f"""CONCAT('"', HEX({name}), '"')"""
+    return SourceColumn(field.name, _or_empty(field, printed), pa.string(), pa.binary(), in_hex=True)
 
 
 def _number(field: Any, name: str) -> SourceColumn:
@@ -82,7 +101,7 @@ def _number(field: Any, name: str) -> SourceColumn:
     unsigned = bool(field.flags & FLAG.UNSIGNED) and field.type_code != FIELD_TYPE.YEAR
     given = getattr(pa, f"uint{bits}" if unsigned else f"int{bits}")()
     # Zeros before a number are how it is shown.
-    return _plain(field.name, f"{name} + 0" if field.flags & FLAG.ZEROFILL else name, given)
+    return _plain(field, f"{name} + 0" if field.flags & FLAG.ZEROFILL else name, given)
 
 
 def _decimal(field: Any, name: str) -> SourceColumn:
@@ -92,9 +111,8 @@ def _decimal(field: Any, name: str) -> SourceColumn:
     digits = field.length - (scale > 0) - (not field.flags & FLAG.UNSIGNED)
     digits = max(digits, scale, 1)
     if digits > _LONGEST_DECIMAL:
-        printed = f"IFNULL({name}, '')"
-        return SourceColumn(field.name, printed, pa.string(), pa.decimal256(digits, scale))
-    return _plain(field.name, name, pa.decimal128(digits, scale))
+        return SourceColumn(field.name, _or_empty(field, name), pa.string(), pa.decimal256(digits, scale))
+    return _plain(field, name, pa.decimal128(digits, scale))
 
 
 def _float(field: Any, name: str) -> SourceColumn:
@@ -102,9 +120,9 @@ def _float(field: Any, name: str) -> SourceColumn:
 
     # The server takes 22 characters for enough, and cuts a group of longer ones.
     if field.type_code == FIELD_TYPE.DOUBLE:
-        return _plain(field.name, f"CAST({name} AS CHAR(32))", pa.float64())
+        return _plain(field, f"CAST({name} AS CHAR(32))", pa.float64())
     # The server prints six digits of a FLOAT, and all of a DOUBLE.
-    printed = f"IFNULL(CAST({name} + 0e0 AS CHAR(32)), '')"
+    printed = _or_empty(field, f"CAST({name} + 0e0 AS CHAR(32))")
     return SourceColumn(field.name, printed, pa.float64(), pa.float32())
 
 
@@ -112,21 +130,21 @@ def _moment(field: Any, name: str) -> SourceColumn:
     import pyarrow as pa
 
     if field.type_code == FIELD_TYPE.TIME:
-        return _plain(field.name, name, pa.time64("us"), _TIMES)
+        return _plain(field, name, pa.time64("us"), _TIMES)
     if field.type_code in (FIELD_TYPE.DATE, FIELD_TYPE.NEWDATE):
-        return _plain(field.name, name, pa.date32(), _DATES)
+        return _plain(field, name, pa.date32(), _DATES)
     zone = "UTC" if field.type_code == FIELD_TYPE.TIMESTAMP else None
     # The session is in UTC.
     printed = f"CONCAT({name}, '+00')" if zone else name
-    return _plain(field.name, printed, pa.timestamp("us", zone), _DATES)
+    return _plain(field, printed, pa.timestamp("us", zone), _DATES)
 
 
 def _bit(field: Any, name: str) -> SourceColumn:
     import pyarrow as pa
 
     if field.length > 1:
-        return _plain(field.name, f"{name} + 0", pa.uint64())
-    return _plain(field.name, f"CASE {name} WHEN 1 THEN 't' WHEN 0 THEN 'f' END", pa.bool_())
+        return _plain(field, f"{name} + 0", pa.uint64())
+    return _plain(field, f"CASE {name} WHEN 1 THEN 't' WHEN 0 THEN 'f' END", pa.bool_())
 
 
 def _geometry(field: Any, name: str) -> SourceColumn:

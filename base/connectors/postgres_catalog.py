@@ -5,22 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlmodel_framework.base.connectors.base import ForeignKey
+from sqlmodel_framework.base.connectors.base import ForeignKey, Keys
 from sqlmodel_framework.base.connectors.source_columns import refuse_unknown
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PsycopgConnection  # noqa: N812 - the driver's class is lower case
 
-__all__ = ["Keys", "Storage", "keys_of", "storage_of", "tables_of"]
-
-
-@dataclass(frozen=True)
-class Keys:
-    """The constraints of a table that name its rows or those of others; the unique keys in the order of their names."""
-
-    primary: tuple[str, ...]
-    unique: tuple[tuple[str, ...], ...]
-    foreign: tuple[ForeignKey, ...]
+__all__ = ["Storage", "keys_of", "storage_of", "tables_of"]
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read_in_processes"]
 
-_Taken = Queue[Future[Decoded] | DatakitError | None]
+_Taken = Queue[Future[Decoded] | BaseException | None]
 
 _PIPE_BYTES = 1 << 20
 _SECONDS_TO_END = 5
@@ -71,7 +71,7 @@ def read_in_processes(
         running = processes
         while running:
             found = taken.get()
-            if isinstance(found, DatakitError):
+            if isinstance(found, BaseException):
                 raise found
             if found is None:
                 running -= 1
@@ -149,6 +149,8 @@ class _Reader(threading.Thread):
                     next_step="see whether memory is short, then try again",
                 )
             )
+        except BaseException as exc:  # noqa: BLE001 - such as MemoryError: the caller would wait for ever
+            self._taken.put(exc)
 
     def _block(self) -> bytearray | None:
         """The next rows; None at the end. Raises what the process told."""

@@ -58,7 +58,7 @@ def _column(column: Any, name: str, *, is_array: bool) -> SourceColumn:
         return SourceColumn(column.name, f"pg_catalog.to_json({name})", text, text)
     if column.type_code == _BYTEA:
         printed = f"pg_catalog.encode({name}, 'hex')"
-        return SourceColumn(column.name, printed, text, pa.binary())
+        return SourceColumn(column.name, printed, text, pa.binary(), in_hex=True)
     if column.type_code == _MONEY:
         # Its own text depends on the server's locale, its digits do not.
         return SourceColumn(column.name, f"pg_catalog.numeric({name})", text, text)

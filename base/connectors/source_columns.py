@@ -37,7 +37,7 @@ class SourceColumn:
     `given` the type that leaves the connector.
 
     `fitting` is the pattern of the texts that `given` can hold, None where it holds all values of the column; `policy`
-    says what becomes of the others.
+    says what becomes of the others. With `in_hex` the text is the bytes of the value in hexadecimal digits.
     """
 
     name: str
@@ -46,6 +46,7 @@ class SourceColumn:
     given: pa.DataType
     fitting: str | None = None
     policy: Unrepresentable = "fail"
+    in_hex: bool = False
 
     @property
     def field(self) -> pa.Field:
@@ -136,10 +137,11 @@ def finished_array(parsed: pa.ChunkedArray, column: SourceColumn) -> pa.ChunkedA
     """The column as it leaves the connector, from the form it was parsed in. Raises pa.ArrowInvalid where a text does not fit."""
     import pyarrow as pa
 
+    if column.in_hex:
+        values = pa.chunked_array([_from_hex(chunk) for chunk in parsed.chunks], pa.binary())
+        return values.cast(column.given)
     if column.parsed == column.given:
         return parsed
-    if pa.types.is_binary(column.given):
-        return pa.chunked_array([_from_hex(chunk) for chunk in parsed.chunks], column.given)
     return parsed.cast(column.given)
 
 

@@ -71,7 +71,7 @@ CASES = [
     Case("decimal(5,5)", pa.decimal128(5, 5), [Decimal("-0.00001")]),
     Case("decimal(38,10)", pa.decimal128(38, 10), [Decimal("-9999999999999999999999999999.9999999999")]),
     Case("decimal(65,30)", pa.decimal256(65, 30), [Decimal("-" + "9" * 35 + "." + "9" * 30)]),
-    Case("date", pa.date32(), [date(1000, 1, 1), date(9999, 12, 31)], ["0000-00-00", "2020-00-00", "2020-02-00"]),
+    Case("date", pa.date32(), [date(1000, 1, 1), date(9999, 12, 31)], ["0000-00-00", "2020-00-00", "2020-02-00", "2021-02-29"]),
     Case("datetime(6)", pa.timestamp("us"), ["9999-12-31 23:59:59.999999", "1000-01-01 00:00:00"], ["0000-00-00"]),
     Case("datetime", pa.timestamp("us"), ["2020-02-29 01:02:03"]),
     Case(
@@ -111,6 +111,7 @@ class Table:
     def make(self, declared: str, values: Sequence[Any], key: str = "PRIMARY KEY AUTO_INCREMENT") -> None:
         unkeyed = key or "DEFAULT 0"
         with closing(self.connector.get_connection()) as connection, connection.cursor() as cursor:
+            cursor.execute("SET SESSION sql_mode = 'ALLOW_INVALID_DATES'")
             cursor.execute("DROP TABLE IF EXISTS t")
             cursor.execute(f"CREATE TABLE t (id INT {unkeyed}, v {declared}) CHARACTER SET utf8mb4")
             cursor.executemany("INSERT INTO t (v) VALUES (%s)", [(value,) for value in values])

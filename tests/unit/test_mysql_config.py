@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pymysql
 import pytest
 from pydantic import SecretStr
@@ -11,10 +13,16 @@ from sqlmodel_framework import (
     DatakitError,
     ExtractionError,
     MySQLConfig,
+    MySQLConnector,
     TryAgainError,
     create_custom_target,
 )
-from sqlmodel_framework.base.connectors.mysql_errors import quotes_rows, raise_refusal, source_error
+from sqlmodel_framework.base.connectors.mysql_errors import (
+    connection_error,
+    quotes_rows,
+    raise_refusal,
+    source_error,
+)
 from sqlmodel_framework.base.errors import PasswordNeededError
 
 _SECRET = "pä55/word"
@@ -36,7 +44,7 @@ def test_a_url_has_every_part() -> None:
     [
         ("nothing", "this is no URL"),
         ("postgresql://a:secret@b/c", "the URL is of no MySQL"),
-        ("mysql://a:secret@b/c?colour=blue", "unknown option in the URL"),
+        ("mysql://a:secret@b/c?colour=blue", "unknown option of a MySQL source"),
         ("mysql://a:secret@b/c?connect_timeout=soon", "wrong type"),
     ],
 )
@@ -68,6 +76,8 @@ def test_tls_is_what_was_asked_for() -> None:
     assert "ssl" not in MySQLConfig().driver_parameters()
     assert MySQLConfig(ssl=False).driver_parameters()["ssl_disabled"] is True
     assert MySQLConfig(ssl=True).driver_parameters()["ssl"]["verify_mode"] is False
+    system = MySQLConfig(ssl_verify_identity=True).driver_parameters()
+    assert (system["ssl_verify_cert"], system["ssl_verify_identity"]) == (True, True)
     unnamed = MySQLConfig(ssl_ca="/ca.pem", ssl_verify_identity=False).driver_parameters()
     assert (unnamed["ssl_verify_cert"], unnamed["ssl_verify_identity"]) == (True, False)
     with pytest.raises(ConfigurationError, match="switched off"):
@@ -82,8 +92,8 @@ def test_the_password_is_shown_nowhere() -> None:
 @pytest.mark.parametrize(
     ("number", "kind"),
     [
-        (1045, ConfigurationError),
-        (1049, ConfigurationError),
+        (1226, TryAgainError),
+        (1412, TryAgainError),
         (2003, TryAgainError),
         (2013, TryAgainError),
         (1205, TryAgainError),
@@ -95,9 +105,51 @@ def test_errors_that_pass_are_told_from_those_that_stay(number: int, kind: type[
     assert type(source_error(pymysql.OperationalError(number, "words"), "read")) is kind
 
 
+@pytest.mark.parametrize("number", [1045, 1049, 1862, 3118, 4151])
+def test_a_refused_connection_is_a_matter_of_settings_and_keeps_its_words(number: int) -> None:
+    error = connection_error(pymysql.OperationalError(number, "these words"), "connect")
+    assert type(error) is ConfigurationError
+    assert "these words" in str(error)
+
+
+def test_a_certificate_that_is_refused_is_not_tried_again() -> None:
+    refusal = pymysql.OperationalError(2003, "Can't connect")
+    refusal.original_exception = ssl.SSLError(1, "certificate verify failed")  # type: ignore[attr-defined]
+    assert type(connection_error(refusal, "connect")) is ConfigurationError
+    assert type(connection_error(pymysql.OperationalError(2003, "Can't connect"), "connect")) is TryAgainError
+
+
 def test_a_missing_password_can_be_asked_for() -> None:
     refusal = pymysql.OperationalError(1045, "Access denied for user 'a'@'b' (using password: NO)")
-    assert isinstance(source_error(refusal, "read"), PasswordNeededError)
+    assert isinstance(connection_error(refusal, "connect"), PasswordNeededError)
+
+
+@pytest.mark.parametrize("given", [{"ssl_ca": "/nowhere.pem"}, {"option_file": "/nowhere.cnf"}])
+def test_files_that_are_not_there(given: dict[str, str]) -> None:
+    connector = MySQLConnector(MySQLConfig(host="127.0.0.1", port=9, **given))  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r"nowhere|No such file"):
+        connector.get_connection()
+    assert connector.test_connection() is False
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"connect_timeout": 0}, "wrong type"),
+        ({"statement_timeout": 0.0004}, "wrong type"),
+        ({"ssl": "perhaps"}, "wrong type"),
+        ({"parameters": {"charset": "latin1"}}, "the connector's own"),
+        ({"ssl_key": "/key.pem"}, "without its certificate"),
+    ],
+)
+def test_settings_that_cannot_be(given: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        MySQLConfig(**given)  # type: ignore[arg-type]
+
+
+def test_texts_of_a_url_are_what_they_say() -> None:
+    config = MySQLConfig.from_url("mysql://db/shop?ssl=false&statement_timeout=5")
+    assert (config.ssl, config.statement_timeout) == (False, 5.0)
 
 
 def test_what_may_quote_a_row_is_not_repeated() -> None:
