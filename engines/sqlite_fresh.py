@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from sqlalchemy import Connection, delete
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection
 
+from sqlmodel_framework.base.errors import TryAgainError
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.fresh import Changes, Cleaner, Isolation, Names, Template, TemplateDatabases
 from sqlmodel_framework.engines.live import open_target
@@ -118,19 +118,32 @@ class SQLiteCleaner(Cleaner):
     def changes(self) -> Changes:
         live = open_target(self.target)
         live.sql.dispose()
-        try:
-            with live.sql.connect() as connection:
-                if self._read_structure(connection) != self._structure:
-                    return Changes(structure=True)
-                return Changes(self.tables_with_rows(connection))
-        except DBAPIError:
-            return Changes(structure=True)
+        with live.sql.connect() as connection:
+            self._refuse_others(connection)
+            if self._read_structure(connection) != self._structure:
+                return Changes(structure=True)
+            return Changes(self.tables_with_rows(connection))
 
     def empty(self, changes: Changes) -> None:
-        with open_target(self.target).sql.begin() as connection:
-            connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
-            for table in self.template.tables:
-                connection.execute(delete(table))
+        """Nothing: copies are used once, and what a transaction was rolled back in has no rows."""
+
+    def _refuse_others(self, connection: Connection) -> None:
+        """Raise TryAgainError where a transaction is open in another session."""
+        cursor = connection.connection.cursor()
+        try:
+            (patience,) = cursor.execute("PRAGMA busy_timeout").fetchone()
+            cursor.execute("PRAGMA busy_timeout = 0")
+            cursor.execute("BEGIN EXCLUSIVE")
+            cursor.execute("ROLLBACK")
+            cursor.execute(f"PRAGMA busy_timeout = {patience}")
+        except sqlite3.Error as exc:
+            connection.invalidate()
+            raise TryAgainError(
+                "a transaction is open in another session of a test database",
+                where=self.target.label,
+                seen=str(exc),
+                next_step="end the connections that the test has opened",
+            ) from exc
 
     def close(self) -> None:
         """It has no connection of its own: a second one could lock the tests out."""

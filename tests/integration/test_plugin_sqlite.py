@@ -26,6 +26,21 @@ KILLED = """
             file.write(str(one.pid))
         os.kill(os.getpid(), signal.SIGKILL)
 """
+LEAVES_A_TRANSACTION = """
+    LEFT = []
+
+    @pytest.mark.datakit("../kit", targets=["sqlite_memory", "sqlite_file"], isolation="rollback")
+    class Test:
+        @pytest.mark.parametrize("statement", ["INSERT INTO film (title) VALUES ('left')", "SELECT * FROM film"])
+        def test_leaves_a_transaction_open(self, datakit, statement):
+            LEFT.append(datakit.engine.connect())
+            LEFT.append(LEFT[-1].exec_driver_sql(statement))
+
+        def test_next(self, datakit):
+            add(datakit)
+            datakit.session.add(film(datakit))
+            datakit.session.commit()
+"""
 
 
 def test_a_killed_run_removes_its_files_and_ends_no_process_that_names_them(inner: InnerSessions) -> None:
@@ -46,3 +61,7 @@ def end_of_folders(inner: InnerSessions) -> None:
     while list(inner.temp.glob("datakit-*")) and time.monotonic() < end:
         time.sleep(0.05)
     assert not list(inner.temp.glob("datakit-*"))
+
+
+def test_an_open_transaction_locks_no_later_test_out(inner: InnerSessions) -> None:
+    inner.run(LEAVES_A_TRANSACTION).assert_outcomes(passed=6)
