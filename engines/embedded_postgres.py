@@ -66,9 +66,12 @@ def _drop_database(folder: str, name: str) -> None:
 
 def _lives(server: Any) -> bool:
     """Whether the server runs; the wheel takes one that was killed, and that nobody has waited for, for running."""
+    if server is None:
+        return False
+    # It comes with the wheel.
     from psutil import STATUS_ZOMBIE, NoSuchProcess  # type: ignore[import-untyped]
 
-    process = server.get_postmaster_info().process if server is not None else None
+    process = server.get_postmaster_info().process
     try:
         return process is not None and process.is_running() and process.status() != STATUS_ZOMBIE
     except NoSuchProcess:
