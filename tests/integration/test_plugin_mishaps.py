@@ -223,6 +223,14 @@ def test_the_next_test_gets_a_clean_database(inner: InnerSessions, target: str, 
     outcomes(inner.run(on(MISHAPS, target, isolations=[isolation])), passed=9)
 
 
+@pytest.mark.parametrize("target", SERVERS)
+def test_the_next_test_gets_a_clean_transaction(inner: InnerSessions, target: str) -> None:
+    # The others would wait for the test's own transaction, or commit.
+    words = "not drops and not adds and not makes and not writes"
+    result = inner.run(on(MISHAPS, target, isolations=["rollback"]), "-k", words)
+    outcomes(result, passed=5, deselected=4)
+
+
 @pytest.mark.parametrize("target", [EMBEDDED, *SERVERS])
 def test_a_server_that_was_killed_is_back_for_the_next_test(inner: InnerSessions, target: str) -> None:
     outcomes(inner.run(on(ENDINGS, target)), passed=5)
