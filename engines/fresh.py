@@ -59,8 +59,8 @@ _TERMS = 400
 class Names:
     """What databases are called. `run` is the same for all workers of a run, `worker` is one process of it, without `_`.
 
-    `reused` has templates stay for later runs. `failed_stay` lets the databases of failed tests stay: no later run drops
-    them.
+    `reused` has templates stay for later runs. `failed_stay` gives names that no later run drops, where a database cannot
+    get one only when it is kept.
     """
 
     run: str

@@ -21,7 +21,7 @@ from sqlmodel_framework.base.errors import DeploymentError
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines import owner_watch
 from sqlmodel_framework.engines.container_labels import checkout
-from sqlmodel_framework.engines.fresh import Isolation, Names
+from sqlmodel_framework.engines.fresh import SWEPT_NAME, Isolation, Names
 from sqlmodel_framework.engines.live import create_engine_for_target
 from sqlmodel_framework.tests.integration.inner_sessions import KIT, of_postgres
 from sqlmodel_framework.utils.deployment import deploy_data_objects
@@ -263,6 +263,21 @@ def test_a_run_drops_what_dead_runs_left_and_nothing_else(
         for name in of_postgres():
             if mark in name:
                 on_postgres(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("failed_stay", [False, True])
+def test_a_later_run_knows_every_database_by_its_name(
+    own_checkout: str, postgres_database: TargetConfig, kit: str, failed_stay: bool
+) -> None:
+    names = Names("0123abcd", failed_stay=failed_stay)
+    with FreshDatabases(kit, target=postgres_database, names=names) as databases:
+        for _ in range(3):
+            databases.give_back(databases.take())
+        with databases.fresh():
+            made = [name for name in of_postgres() if own_checkout in name]
+    assert len(made) > 1
+    assert [name for name in made if not SWEPT_NAME.fullmatch(name)] == []
 
 
 @pytest.mark.postgres
