@@ -15,7 +15,7 @@ from sqlalchemy import NullPool, create_engine
 from sqlmodel_framework.base.errors import DatakitError
 from sqlmodel_framework.config.targets import TargetConfig
 from sqlmodel_framework.engines.live import open_target
-from sqlmodel_framework.engines.mysql_cleaning import end_sessions
+from sqlmodel_framework.engines.mysql_cleaning import MySQLCleaner, end_sessions
 from sqlmodel_framework.tests.integration.inner_sessions import InnerSessions, of_mysql
 from sqlmodel_framework.utils.testing.databases import FreshDatabases
 
@@ -225,9 +225,22 @@ def test_a_process_that_ends_without_close_leaves_nothing(
     inner.assert_nothing_is_left()
 
 
+@pytest.mark.usefixtures("mysql_server")
 def test_tables_and_triggers_of_the_datakits_own_ddl_are_as_they_were_made(inner: InnerSessions) -> None:
     inner.kit(OWN_DDL, "audited")
     inner.run(WITH_OWN_DDL).assert_outcomes(passed=7)
+
+
+@pytest.mark.container
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("docker_engine")
+def test_the_same_on_mysql_itself(inner: InnerSessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATAKIT_MYSQL_CONTAINER_DEADLINE", "180")
+    inner.kit(OWN_DDL, "audited")
+    inner.kit(NAMED, "named")
+    both = textwrap.dedent(WITH_OWN_DDL) + "\nFAILS, KILL = 'not', int\n" + textwrap.dedent(USES_NAMED)
+    tests = both.replace("mysql_local", "mysql_container")
+    inner.run(tests, "-o", "timeout=250", seconds=290).assert_outcomes(passed=12)
 
 
 @pytest.mark.parametrize("change", CHANGED)
@@ -333,3 +346,16 @@ def test_a_datakit_that_is_refused_leaves_neither_its_databases_nor_their_locks(
             assert inner.left() == []
             with good.fresh() as database:
                 assert database.validate().success
+
+
+def test_a_database_that_cannot_be_emptied_is_not_used_again(
+    inner: InnerSessions, mysql_server: TargetConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MySQLCleaner, "empty", lambda *_: None)
+    names = []
+    with FreshDatabases(inner.project / "kit", target=mysql_server) as databases:
+        for _ in range(2):
+            with databases.fresh() as database:
+                names.append(database.target.database)
+                assert database.seed(rows=1).success
+    assert names[0] != names[1]

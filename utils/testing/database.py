@@ -71,7 +71,11 @@ class FreshDatabase:
 
     @cached_property
     def async_engine(self) -> AsyncEngine:
-        """An async engine on the same database. Raises MissingExtraError without the extra `async`."""
+        """An async engine on the same database. Raises MissingExtraError without the extra `async`.
+
+        Its connections belong to the test's own event loop, and nothing ends them from outside: to have none left,
+        `await datakit.async_engine.dispose()` there.
+        """
         try:
             return create_async_engine_for_target(self.target)
         except ImportError as exc:

@@ -189,7 +189,8 @@ class FreshDatabases:
         changes = kept.changes()
         if changes.filled or changes.counted:
             kept.cleaner.empty(changes)
-        return not changes.structure
+            changes = kept.changes()
+        return changes == Changes()
 
     def _drop_kept(self) -> None:
         kept, self._kept = self._kept, None
