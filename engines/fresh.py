@@ -153,6 +153,7 @@ class Changes:
 
     def __str__(self) -> str:
         parts = [f"rows in {', '.join(self.filled)}"] if self.filled else []
+        parts += [f"moved counters of {', '.join(self.counted)}"] if self.counted else []
         return " and ".join([*parts, *(["a changed structure"] if self.structure else [])]) or "nothing"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sqlmodel_framework.engines.fresh import Changes
 from sqlmodel_framework.tests.integration.inner_sessions import InnerSessions
 
 pytestmark = pytest.mark.sqlite
@@ -65,3 +66,9 @@ def end_of_folders(inner: InnerSessions) -> None:
 
 def test_an_open_transaction_locks_no_later_test_out(inner: InnerSessions) -> None:
     inner.run(LEAVES_A_TRANSACTION).assert_outcomes(passed=6)
+
+
+def test_changes_in_words() -> None:
+    assert str(Changes()) == "nothing"
+    said = "rows in film, copy and moved counters of film and a changed structure"
+    assert str(Changes(("film", "copy"), ("film",), structure=True)) == said
