@@ -199,6 +199,8 @@ class PostgresDatabases(TemplateDatabases):
             try:
                 _drop_database(self._connection, name)
             except DBAPIError as exc:
+                if exc.connection_invalidated:
+                    raise
                 failures.append(exc)
         if failures:
             raise failures[0]
